@@ -1,0 +1,82 @@
+"""The command line of what ships: inspect this host, or probe others from here. Prints JSON."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import Optional
+
+from mailwitness import __version__
+from mailwitness.evidence.codec import dumps
+from mailwitness.evidence.run import DEFAULT_PORTS
+from mailwitness.host.inspect import Request, inspect
+from mailwitness.probe.observe import observe
+from mailwitness.probe.run import probe
+from mailwitness.probe.targets import Target, read_targets
+
+_DESCRIPTION = """\
+Reads and changes nothing, prints JSON: `inspect` one document about this host, `probe` one
+for each target. Without targets `probe` reads them from standard input, one object a line:
+  {"host": "mail1", "target": "192.0.2.1", "names": ["mail.example.com"], "ports": [993, 587]}
+"""
+_EPILOG = """\
+exit status: 0 evidence was printed (what could not be read is in it as "missing"), 2 usage
+"""
+
+
+def main(argv: Optional[Sequence[str]] = None) -> int:
+    """Run the agent; the return value is the exit status."""
+    arguments = _parser().parse_args(argv)
+    if arguments.command == "inspect":
+        _inspect(arguments)
+    else:
+        _probe(arguments)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="mailwitness-agent.pyz",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="{inspect,probe}")
+    inspect = commands.add_parser("inspect", help="the settings and listeners of this host")
+    inspect.add_argument("--host", default="", help="its inventory name, for the document")
+    inspect.add_argument("--address", default="", help="the address by which clients reach it")
+    probe = commands.add_parser("probe", help="what mail ports of other hosts answer from here")
+    probe.add_argument("targets", nargs="*", metavar="TARGET", help="a name or an address")
+    probe.add_argument("--vantage", default="", help="this host's inventory name")
+    for command in (inspect, probe):
+        command.add_argument(
+            "--name", action="append", default=[], metavar="NAME", help="a name that clients use"
+        )
+        command.add_argument(
+            "--port",
+            action="append",
+            type=int,
+            metavar="PORT",
+            help=f"a port to look at (default: {' '.join(map(str, DEFAULT_PORTS))})",
+        )
+    return parser
+
+
+def _inspect(arguments: argparse.Namespace) -> None:
+    names = tuple(arguments.name)
+    request = Request(arguments.host, arguments.address, tuple(arguments.port or DEFAULT_PORTS))
+    evidence = inspect(
+        request,
+        lambda listeners: observe([(address, port, names) for address, port in listeners]),
+    )
+    sys.stdout.write(dumps(evidence) + "\n")
+
+
+def _probe(arguments: argparse.Namespace) -> None:
+    targets = [
+        Target(target, target, tuple(arguments.name), tuple(arguments.port or DEFAULT_PORTS))
+        for target in arguments.targets
+    ]
+    for evidence in probe(targets or read_targets(sys.stdin), arguments.vantage):
+        sys.stdout.write(dumps(evidence) + "\n")
+        sys.stdout.flush()

@@ -1,0 +1,55 @@
+"""What the two checks of availability share: can a client outside have this protocol over TLS?"""
+
+from collections.abc import Iterable
+
+from mailwitness.correlate.endpoint import Endpoint
+from mailwitness.evidence.missing import Missing
+from mailwitness.evidence.probe import Observation
+from mailwitness.policy.check import Case
+from mailwitness.policy.outcome import (
+    NotKnownError,
+    Verdict,
+    Witness,
+    failed,
+    known,
+    passed,
+)
+
+
+def available(case: Case, what: str, ports: Iterable[int]) -> Verdict:
+    """Passes where some vantage has a TLS conversation on one of `ports`."""
+    endpoints = [endpoint for endpoint in case.host.endpoints if endpoint.port in ports]
+    if not endpoints:
+        raise NotKnownError(f"mailwitness_ports names no port of {what}")
+    served, refused, unknown = [], [], []
+    for endpoint in endpoints:
+        for vantage, seen in endpoint.observations():
+            witness = Witness("outside", f"{vantage} to {seen.address}", _says(endpoint, seen))
+            if seen.reach.state != "open":
+                refused.append(witness)
+            elif isinstance(seen.session, Missing):
+                unknown.append(f"{endpoint.id}: {seen.session.reason}")
+            elif seen.session.accepted_versions:
+                served.append(witness)
+            elif any(isinstance(answer.accepted, Missing) for answer in seen.session.versions):
+                unknown.append(f"{endpoint.id}: {_says(endpoint, seen)}")
+            else:
+                refused.append(witness)
+    if served:
+        return passed(f"{what} is served over TLS", served)
+    if unknown:
+        raise NotKnownError("; ".join(unknown))
+    for endpoint in endpoints:
+        for seen_from in endpoint.outside:
+            known(seen_from.observation)
+    return failed(f"no vantage can have {what} over TLS", refused)
+
+
+def _says(endpoint: Endpoint, seen: Observation) -> str:
+    if seen.reach.state != "open" or isinstance(seen.session, Missing):
+        return f"{endpoint.id} {seen.reach.state} ({seen.reach.detail})"
+    versions = " ".join(seen.session.accepted_versions)
+    upgrade = seen.session.starttls
+    return f"{endpoint.id} open, " + (
+        versions or (f"STARTTLS {upgrade.state} {upgrade.detail}".strip() if upgrade else "no TLS")
+    )

@@ -1,0 +1,62 @@
+"""What the checks of certificates share: the certificates that one conversation showed."""
+
+import datetime
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from mailwitness.correlate.certificate import Certificate, parse
+from mailwitness.evidence.missing import Missing
+from mailwitness.evidence.probe import ServedChain, Session
+from mailwitness.policy.check import Case
+from mailwitness.policy.outcome import NotKnownError, known
+
+
+@dataclass(frozen=True)
+class Served:
+    """A leaf and the server names that brought it; None stands for naming none."""
+
+    leaf: Certificate
+    chain: ServedChain
+    server_names: tuple[str | None, ...]
+
+    @property
+    def where(self) -> str:
+        """For a witness: which certificate this is, and for whom."""
+        names = ", ".join(name or "no server name" for name in self.server_names)
+        return f"{self.leaf.subject}, SHA-256 {self.leaf.fingerprint[:16]}…, served for {names}"
+
+    def intermediates(self) -> Iterator[Certificate]:
+        """Out of the check where one cannot be read."""
+        for pem in known(self.chain.intermediates):
+            yield known(parse(pem))
+
+
+def served(session: Session) -> tuple[Served, ...]:
+    """The different leaves of a conversation; none where no TLS is offered.
+
+    Out of the check where a chain is not known.
+    """
+    if not session.offers_tls:
+        return ()
+    if not session.chains:
+        raise NotKnownError("no certificate was seen")
+    found: dict[str, Served] = {}
+    for chain in session.chains:
+        leaf = known(parse(known(chain.leaf)))
+        before = found.get(leaf.fingerprint)
+        names = (*(before.server_names if before else ()), chain.server_name)
+        found[leaf.fingerprint] = Served(leaf, chain, names)
+    return tuple(found.values())
+
+
+def moment(case: Case) -> datetime.datetime:
+    """When the conversation took place: evidence is judged as of its own time."""
+    return datetime.datetime.fromisoformat(case.look.observed_at)
+
+
+def leaf_without_name(session: Session) -> Certificate | Missing:
+    """The leaf for a client that names no server."""
+    for chain in session.chains:
+        if chain.server_name is None:
+            return chain.leaf if isinstance(chain.leaf, Missing) else parse(chain.leaf)
+    return Missing("no handshake without a server name")

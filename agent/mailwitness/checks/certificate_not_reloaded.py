@@ -1,0 +1,96 @@
+"""The certificate on disk is the one that is served."""
+
+from mailwitness.checks._served import leaf_without_name
+from mailwitness.correlate.endpoint import CertificateOnDisk, Configured, Running
+from mailwitness.evidence.missing import Missing
+from mailwitness.policy.check import Case, Check, Remedy, Scope
+from mailwitness.policy.outcome import (
+    NotKnownError,
+    Severity,
+    Verdict,
+    Witness,
+    failed,
+    known,
+    not_applicable,
+    passed,
+)
+
+
+def _judge(case: Case) -> Verdict:
+    """Only the host's own handshake tells: outside, something else may stand in between."""
+    endpoint = case.endpoint
+    setting = known(endpoint.configured)
+    if setting is None or endpoint.tls == "none" or setting.tls == "none":
+        return not_applicable("no certificate is configured here")
+    running = known(endpoint.running)
+    if not running.sockets:
+        return not_applicable("nothing listens here")
+    session = known(known(running.observation).session)
+    now = known(leaf_without_name(session))
+    on_disk = [known(file.leaf) for file in setting.certificates]
+    if not on_disk:
+        raise NotKnownError("the settings name no certificate file that was read")
+    if now.fingerprint in [leaf.fingerprint for leaf in on_disk]:
+        return passed("the certificate on disk is served")
+    return failed(
+        "the files hold another certificate than the daemon serves",
+        [
+            *(_on_disk(setting, file) for file in setting.certificates),
+            Witness(
+                "running",
+                _daemon(running),
+                f"serves {now.subject}, SHA-256 "
+                f"{now.fingerprint[:16]}…, valid until {now.not_after:%Y-%m-%d}",
+            ),
+        ],
+    )
+
+
+def _on_disk(setting: Configured, file: CertificateOnDisk) -> Witness:
+    leaf = known(file.leaf)
+    changed = "" if isinstance(file.modified_at, Missing) else f", written {file.modified_at}"
+    return Witness(
+        "configured",
+        f"{file.path} ({setting.source})",
+        f"holds {leaf.subject}, SHA-256 {leaf.fingerprint[:16]}…, "
+        f"valid until {leaf.not_after:%Y-%m-%d}{changed}",
+    )
+
+
+def _daemon(running: Running) -> str:
+    process = running.sockets[0].process
+    if isinstance(process, Missing):
+        return "the running daemon"
+    since = "" if isinstance(process.started_at, Missing) else f", started {process.started_at}"
+    return f"{process.name}, pid {process.pid}{since}"
+
+
+CHECK = Check(
+    id="certificate-not-reloaded",
+    title="A renewed certificate is not served yet",
+    severity=Severity.HIGH,
+    rationale="The file was replaced and the daemon still serves what it read when it started: "
+    "the day the old certificate expires clients are locked out, with a valid one on disk.",
+    references=(
+        "https://doc.dovecot.org/2.3/configuration_manual/dovecot_ssl_configuration/",
+        "https://www.postfix.org/TLS_README.html",
+    ),
+    scope=Scope.ENDPOINT,
+    judge=_judge,
+    always=True,
+    relay_severity=Severity.HIGH,
+    remedies=(
+        Remedy(
+            "dovecot",
+            "",
+            "doveadm reload\nand let the renewal do it: certbot reconfigure --cert-name NAME "
+            "--deploy-hook 'doveadm reload'",
+        ),
+        Remedy(
+            "postfix",
+            "",
+            "postfix reload\nand let the renewal do it: certbot reconfigure --cert-name NAME "
+            "--deploy-hook 'postfix reload'",
+        ),
+    ),
+)

@@ -1,0 +1,37 @@
+"""Everything that the agent asks of a host could be read."""
+
+from mailwitness.evidence.missing import Missing
+from mailwitness.policy.check import Case, Check, Scope
+from mailwitness.policy.outcome import Severity, Verdict, Witness, failed, not_applicable, passed
+
+
+def _judge(case: Case) -> Verdict:
+    host = case.host
+    if host.failure is not None and host.failure.kind == "failed":
+        return failed(
+            "the host left no evidence", [Witness("running", "the agent", host.failure.reason)]
+        )
+    if isinstance(host.inside, Missing):
+        return not_applicable("the agent did not run on the host")
+    if host.gaps:
+        return failed(
+            f"{len(host.gaps)} things could not be read",
+            [
+                Witness("running", f"the agent, uid {host.inside.agent.uid}", gap)
+                for gap in host.gaps
+            ],
+        )
+    return passed("everything that was asked for could be read")
+
+
+CHECK = Check(
+    id="evidence-partial",
+    title="Not everything could be read on the host",
+    severity=Severity.MEDIUM,
+    rationale="What could not be read is judged neither good nor bad. Most often a right is "
+    "missing: the packet filter, private files and other users' processes need root.",
+    references=("docs/security-model.md",),
+    scope=Scope.HOST,
+    judge=_judge,
+    always=True,
+)

@@ -1,0 +1,31 @@
+"""The host could be logged in to."""
+
+from mailwitness.policy.check import Case, Check, Scope
+from mailwitness.policy.outcome import Severity, Verdict, Witness, failed, not_applicable, passed
+
+
+def _judge(case: Case) -> Verdict:
+    failure = case.host.failure
+    if failure is not None and failure.kind == "unreachable":
+        return failed(
+            "no login on the host came about",
+            [Witness("running", "Ansible", failure.reason)],
+        )
+    if failure is None and not case.host.software and case.host.status == "outside-only":
+        return not_applicable("no login on the host was to be made")
+    return passed("the host was logged in to")
+
+
+CHECK = Check(
+    id="host-unreachable",
+    title="The host could not be reached",
+    severity=Severity.HIGH,
+    rationale="Nothing is known of the inside of a host that cannot be logged in to: it may be "
+    "down, renamed, or closed to the control node.",
+    references=(
+        "https://docs.ansible.com/ansible-core/2.19/inventory_guide/connection_details.html",
+    ),
+    scope=Scope.HOST,
+    judge=_judge,
+    always=True,
+)

@@ -1,0 +1,62 @@
+"""No protocol version is offered that the policy forbids."""
+
+from mailwitness.policy.check import Case, Check, Remedy, Scope
+from mailwitness.policy.outcome import Severity, Verdict, failed, known, not_applicable, passed
+
+
+def _judge(case: Case) -> Verdict:
+    session = case.session
+    if not session.offers_tls:
+        return not_applicable("no TLS is offered")
+    forbidden = case.profile.tls.forbidden
+    accepted = [version for version in forbidden if version in session.accepted_versions]
+    if accepted:
+        return failed(
+            f"{' and '.join(accepted)} accepted",
+            [
+                case.says(f"{answer.version}: {answer.proof}")
+                for answer in session.versions
+                if answer.version in accepted
+            ],
+        )
+    for version in forbidden:
+        known(session.accepts(version))
+    return passed(f"none of {', '.join(forbidden)} is accepted")
+
+
+CHECK = Check(
+    id="tls-legacy-version",
+    title="Outdated TLS versions are offered",
+    severity=Severity.MEDIUM,
+    rationale="SSLv3, TLS 1.0 and 1.1 rest on MD5 and SHA-1 and have no authenticated encryption; "
+    "as long as they are offered a client can be led to use them.",
+    references=("RFC 8996", "RFC 7568", "RFC 9325 §3.1.1"),
+    scope=Scope.LOOK,
+    judge=_judge,
+    remedies=(
+        Remedy(
+            "dovecot",
+            "<2.3",
+            "ssl_protocols = !SSLv3 !TLSv1 !TLSv1.1\n"
+            "Then: doveconf -n >/dev/null && doveadm reload",
+        ),
+        Remedy(
+            "dovecot",
+            ">=2.3",
+            "ssl_min_protocol = TLSv1.2\nThen: doveconf -n >/dev/null && doveadm reload",
+        ),
+        Remedy(
+            "postfix",
+            "<3.6",
+            "postconf -e 'smtpd_tls_protocols = !SSLv2, !SSLv3, !TLSv1, !TLSv1.1' "
+            "'smtpd_tls_mandatory_protocols = !SSLv2, !SSLv3, !TLSv1, !TLSv1.1'; "
+            "postfix check && postfix reload",
+        ),
+        Remedy(
+            "postfix",
+            ">=3.6",
+            "postconf -e 'smtpd_tls_protocols = >=TLSv1.2' "
+            "'smtpd_tls_mandatory_protocols = >=TLSv1.2'; postfix check && postfix reload",
+        ),
+    ),
+)

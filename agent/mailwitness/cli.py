@@ -1,0 +1,264 @@
+"""The command line on the control node; it alone writes to the terminal and decides exit status."""
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from mailwitness import __version__, zipapp
+from mailwitness.checks import all_checks
+from mailwitness.correlate import fleet
+from mailwitness.evidence import folder
+from mailwitness.evidence.names import client_names
+from mailwitness.evidence.run import DEFAULT_PORTS, PlannedHost, Run
+from mailwitness.policy import profile
+from mailwitness.policy.audit import judge_fleet
+from mailwitness.policy.outcome import Outcome, Severity
+from mailwitness.probe.run import probe
+from mailwitness.probe.targets import Target
+from mailwitness.report.interface import all_formats
+from mailwitness.report.model import SCHEMA, build
+from mailwitness.report.text import printable
+
+OK, FINDINGS, USAGE, NOT_AUDITED = 0, 1, 2, 3
+_EXIT_STATUS = """\
+exit status:
+  0  done, and nothing failed at or above --fail-on
+  1  findings failed at or above --fail-on
+  2  the command or what it was given is wrong
+  3  a host could not be audited (unreachable, or without usable evidence)
+"""
+NEVER = "never"
+CONTROLLER = "controller"  # the vantage that is always there
+
+
+class UsageError(Exception):
+    """What was asked for cannot be done; the message says what to do."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; the return value is the exit status of the table above."""
+    parser = _parser()
+    arguments = parser.parse_args(argv)
+    try:
+        status: int = arguments.run(arguments)
+        sys.stdout.flush()
+    except (UsageError, fleet.FleetError, profile.ProfileError) as error:
+        print(f"mailwitness: {printable(str(error))}", file=sys.stderr)
+        return USAGE
+    except BrokenPipeError:
+        # The reader has what it wanted (`| head`); the interpreter must not flush again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="mailwitness",
+        description="Audit mail hosts: what they say, what they do, and what clients get.",
+        epilog=_EXIT_STATUS,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"mailwitness {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    judging = argparse.ArgumentParser(add_help=False)
+    judging.add_argument(
+        "--policy",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="judge by this policy, whatever the inventory says; may be repeated "
+        f"({', '.join(profile.names())})",
+    )
+    judging.add_argument(
+        "--output", type=Path, metavar="DIR", help="write report.json and index.html there"
+    )
+    judging.add_argument(
+        "--fail-on",
+        choices=[*(level.value for level in Severity), NEVER],
+        default=Severity.HIGH.value,
+        help="the least severity of a failed finding that makes the exit status 1 "
+        "(default: %(default)s; never: the exit status is 0 whatever is found)",
+    )
+
+    judge = _command(commands, "judge", "judge stored evidence again", _judge, judging)
+    judge.add_argument("evidence", type=Path, metavar="EVIDENCE_DIR")
+
+    look = _command(commands, "probe", "audit hosts from outside alone, no login", _probe, judging)
+    look.add_argument("targets", nargs="+", metavar="HOST", help="a name or an address")
+    look.add_argument(
+        "--name",
+        action="append",
+        default=[],
+        help="a name that clients use, for certificates (default: HOST where it is a name)",
+    )
+    look.add_argument(
+        "--port",
+        action="append",
+        type=_port,
+        help=f"may be repeated (default: {' '.join(map(str, DEFAULT_PORTS))})",
+    )
+
+    report = _command(commands, "report", "show a report.json in another format", _report)
+    report.add_argument("report", type=Path, metavar="REPORT_JSON")
+    report.add_argument("--format", choices=list(all_formats()), default="text")
+    report.add_argument("--host", metavar="NAME", help="show this host alone")
+
+    checks = _command(commands, "checks", "list what is checked, or explain one check", _checks)
+    checks.add_argument("check", nargs="?", metavar="ID")
+
+    agent = _command(commands, "agent", "build the agent that is shipped to hosts", _agent)
+    agent.add_argument("output", type=Path, metavar="FILE", help="mailwitness-agent.pyz")
+    return parser
+
+
+def _command(
+    commands: Any, name: str, title: str, run: Any, *parents: argparse.ArgumentParser
+) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=title,
+        description=title[0].upper() + title[1:] + ".",
+        epilog=_EXIT_STATUS,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        parents=list(parents),
+    )
+    parser.set_defaults(run=run)
+    return parser
+
+
+def _judge(arguments: argparse.Namespace) -> int:
+    return _judged(arguments.evidence, arguments)
+
+
+def _judged(evidence: Path, arguments: argparse.Namespace) -> int:
+    audit = judge_fleet(fleet.read(evidence), arguments.policy, all_checks())
+    report = build(audit, _now())
+    sys.stdout.write(all_formats()["text"].render(report))
+    if arguments.output:
+        page = _write(report, arguments.output)
+        print(f"\nreport: {page}")
+    return _status(report, arguments.fail_on)
+
+
+def _write(report: dict[str, Any], output: Path) -> Path:
+    """report.json and index.html; each appears whole."""
+    output.mkdir(parents=True, exist_ok=True)
+    for name, form in (("report.json", "json"), ("index.html", "html")):
+        unfinished = output / f"{name}.unfinished"
+        unfinished.write_text(all_formats()[form].render(report), "utf-8")
+        unfinished.replace(output / name)
+    return output / "index.html"
+
+
+def _status(report: dict[str, Any], fail_on: str) -> int:
+    if fail_on == NEVER:
+        return OK
+    threshold = Severity(fail_on).rank
+    for host in report["hosts"]:
+        for finding in host["findings"]:
+            failed = finding["outcome"] == Outcome.FAIL
+            if failed and Severity(finding["severity"]).rank <= threshold:
+                return FINDINGS
+    lost = any(host["status"] in ("unreachable", "failed") for host in report["hosts"])
+    return NOT_AUDITED if lost else OK
+
+
+def _probe(arguments: argparse.Namespace) -> int:
+    targets = tuple(dict.fromkeys(arguments.targets))
+    ports = tuple(arguments.port or DEFAULT_PORTS)
+    hosts = tuple(
+        PlannedHost(
+            name=target,
+            address=target,
+            names=tuple(arguments.name) or client_names((target,)),
+            ports=ports,
+            policies=(),
+            trust_store=None,
+        )
+        for target in targets
+    )
+    with tempfile.TemporaryDirectory(prefix="mailwitness-") as temporary:
+        evidence = arguments.output / "evidence" if arguments.output else Path(temporary)
+        run = Run(_now(), None, inside=False, vantages=(CONTROLLER,), hosts=hosts)
+        folder.write(folder.run_file(evidence), run)
+        looks = [Target(host.name, host.address, host.names, host.ports) for host in hosts]
+        for done, seen in enumerate(probe(looks, CONTROLLER), start=1):
+            folder.write(folder.probe_file(evidence, seen.host, CONTROLLER), seen)
+            if sys.stderr.isatty():
+                print(f"\rprobed {done} of {len(looks)}", end="", file=sys.stderr)
+        if sys.stderr.isatty():
+            print(file=sys.stderr)
+        return _judged(evidence, arguments)
+
+
+def _report(arguments: argparse.Namespace) -> int:
+    report = _load_report(arguments.report)
+    if arguments.host is not None:
+        hosts = [host for host in report["hosts"] if host["name"] == arguments.host]
+        if not hosts:
+            names = ", ".join(host["name"] for host in report["hosts"])
+            raise UsageError(f"{arguments.report}: no host {arguments.host!r}; there are: {names}")
+        report["hosts"] = hosts
+    sys.stdout.write(all_formats()[arguments.format].render(report))
+    return OK
+
+
+def _load_report(path: Path) -> dict[str, Any]:
+    try:
+        report = json.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}") from None
+    except ValueError as error:
+        raise UsageError(f"{path}: not JSON: {error}") from None
+    if not isinstance(report, dict) or report.get("schema") != SCHEMA:
+        raise UsageError(f"{path}: not a report of schema {SCHEMA}")
+    return report
+
+
+def _checks(arguments: argparse.Namespace) -> int:
+    checks = {check.id: check for check in all_checks()}
+    if arguments.check is None:
+        for check in checks.values():
+            print(f"{check.severity:9} {check.id:27} {check.title}")
+        return OK
+    if arguments.check not in checks:
+        raise UsageError(f"no check {arguments.check!r}; `mailwitness checks` lists them")
+    check = checks[arguments.check]
+    print(f"{check.id} ({check.severity}): {check.title}\n\n{check.rationale}\n")
+    for name in profile.names():
+        asked = profile.load(name).paragraph(check.id, relay=False)
+        if asked:
+            print(f"policy {name}: {asked}")
+    print(f"references: {', '.join(check.references)}")
+    for remedy in check.remedies:
+        print(f"\nremedy, {remedy.product or 'any'} {remedy.versions or '(all versions)'}:")
+        print("\n".join(f"  {line}" for line in remedy.text.splitlines()))
+    return OK
+
+
+def _agent(arguments: argparse.Namespace) -> int:
+    built = zipapp.write(arguments.output)
+    print(f"{arguments.output}: {len(built.content)} bytes, SHA-256 {built.sha256}")
+    return OK
+
+
+def _port(text: str) -> int:
+    if text.isdigit() and 0 < int(text) < 65536:  # noqa: PLR2004
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is no port")
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

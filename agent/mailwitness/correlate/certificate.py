@@ -1,0 +1,93 @@
+"""An X.509 certificate as far as a judgement of a mail server's certificate needs it."""
+
+import datetime
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
+from service_identity import (
+    CertificateError,
+    VerificationError,
+)
+from service_identity.cryptography import verify_certificate_hostname
+
+from mailwitness.evidence.missing import Missing
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """The facts of one certificate; texts are as the certificate has them, so hostile input."""
+
+    fingerprint: str  # SHA-256 of the DER form, hexadecimal
+    subject: str
+    issuer: str
+    not_before: datetime.datetime
+    not_after: datetime.datetime
+    names: tuple[str, ...]  # DNS names and IP addresses of subjectAltName
+    self_signed: bool  # verifies with its own key, whoever it says has issued it
+    x509: x509.Certificate
+
+    def summary(self) -> dict[str, Any]:
+        """What a report says of it, as a JSON value."""
+        return {
+            "sha256": self.fingerprint,
+            "subject": self.subject,
+            "issuer": self.issuer,
+            "not_before": f"{self.not_before:%Y-%m-%dT%H:%M:%SZ}",
+            "not_after": f"{self.not_after:%Y-%m-%dT%H:%M:%SZ}",
+            "names": list(self.names),
+        }
+
+    def covers(self, name: str) -> bool:
+        """Whether a client that wants the host `name` may accept this certificate.
+
+        By RFC 9525, as RFC 7817 asks of IMAP, POP3 and submission: subjectAltName alone
+        counts, a wildcard stands for the whole leftmost label. The common name that RFC 7817
+        still allows is read by no current client, and so not here.
+        """
+        try:
+            verify_certificate_hostname(self.x509, name)
+        except (VerificationError, CertificateError):
+            return False
+        return True
+
+
+@lru_cache(maxsize=4096)
+def parse(pem: str) -> Certificate | Missing:
+    """The certificate in `pem`, or why it is none."""
+    try:
+        certificate = x509.load_pem_x509_certificate(pem.encode("ascii", "replace"))
+        return Certificate(
+            fingerprint=certificate.fingerprint(hashes.SHA256()).hex(),
+            subject=certificate.subject.rfc4514_string(),
+            issuer=certificate.issuer.rfc4514_string(),
+            not_before=certificate.not_valid_before_utc,
+            not_after=certificate.not_valid_after_utc,
+            names=_names(certificate),
+            self_signed=_self_signed(certificate),
+            x509=certificate,
+        )
+    except (ValueError, TypeError, x509.DuplicateExtension) as error:
+        return Missing(f"a certificate that cannot be read: {error}")
+
+
+def _names(certificate: x509.Certificate) -> tuple[str, ...]:
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return ()
+    return (
+        *names.get_values_for_type(x509.DNSName),
+        *(str(address) for address in names.get_values_for_type(x509.IPAddress)),
+    )
+
+
+def _self_signed(certificate: x509.Certificate) -> bool:
+    try:
+        certificate.verify_directly_issued_by(certificate)
+    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
+        return False
+    return True

@@ -1,0 +1,80 @@
+"""A run with all its hosts, from its folder; a bad file costs its own host a witness, no more."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from mailwitness.correlate.host import Host, Witnesses, correlate
+from mailwitness.evidence import folder as evidence_folder
+from mailwitness.evidence.codec import EvidenceError, loads
+from mailwitness.evidence.host import HostEvidence
+from mailwitness.evidence.missing import Missing
+from mailwitness.evidence.probe import ProbeEvidence
+from mailwitness.evidence.run import Failure, Run
+
+_D = TypeVar("_D", HostEvidence, ProbeEvidence)
+
+_OUTSIDE_ONLY = Missing("no access to the host")
+
+
+class FleetError(Exception):
+    """The run as a whole cannot be read."""
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """A run and its hosts, in the order of the plan."""
+
+    run: Run
+    hosts: tuple[Host, ...]
+
+
+def read(folder: Path) -> Fleet:
+    """The run in `folder`.
+
+    Raises:
+        FleetError: the plan is not there or not readable; hosts' files never raise.
+    """
+    path = evidence_folder.run_file(folder)
+    try:
+        run = loads(evidence_folder.read(path), Run)
+    except FileNotFoundError:
+        raise FleetError(f"{path}: not there; is {folder} the evidence folder of a run?") from None
+    except (OSError, EvidenceError) as error:
+        raise FleetError(f"{path}: {error}") from None
+    return Fleet(run, tuple(_hosts(folder, run)))
+
+
+def _hosts(folder: Path, run: Run) -> Iterator[Host]:
+    for plan in run.hosts:
+        inside: HostEvidence | Failure | Missing = _OUTSIDE_ONLY
+        if run.inside:
+            inside = _of_host(evidence_folder.host_file(folder, plan.name), plan.name, HostEvidence)
+        outside = tuple(
+            (
+                vantage,
+                _of_host(
+                    evidence_folder.probe_file(folder, plan.name, vantage), plan.name, ProbeEvidence
+                ),
+            )
+            for vantage in run.vantages
+        )
+        yield correlate(plan, Witnesses(inside, outside))
+
+
+def _of_host(path: Path, host: str, kind: type[_D]) -> _D | Failure:
+    """A host's document; what is wrong with it becomes the failure that stands for it."""
+    try:
+        document = loads(evidence_folder.read(path), kind, Failure)
+    except FileNotFoundError:
+        problem = "not there: the host's part of the run left no evidence"
+    except OSError as error:
+        problem = error.strerror or str(error)
+    except EvidenceError as error:
+        problem = str(error)
+    else:
+        if document.host == host:
+            return document
+        problem = f"is evidence of {document.host!a}, not of this host"
+    return Failure(host, "failed", f"{path}: {problem}", "")

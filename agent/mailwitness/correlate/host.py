@@ -1,0 +1,225 @@
+"""One host of a run: its row of the report, whatever became of it, and its endpoints."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal, assert_never
+
+from mailwitness.correlate import configured
+from mailwitness.correlate.endpoint import Configured, Endpoint, Outside, Running, TlsUse
+from mailwitness.evidence.host import HostEvidence, Software
+from mailwitness.evidence.missing import Missing
+from mailwitness.evidence.probe import Observation, ProbeEvidence, Protocol
+from mailwitness.evidence.run import Failure, PlannedHost
+
+Status = Literal["audited", "partial", "outside-only", "unreachable", "failed"]
+
+
+@dataclass(frozen=True)
+class _Service:
+    name: str
+    protocol: Protocol
+    tls: TlsUse
+
+
+# Names of the IANA service registry (https://www.iana.org/assignments/service-names-port-numbers).
+_SERVICES = {
+    25: _Service("smtp", "smtp", "starttls"),
+    110: _Service("pop3", "pop3", "starttls"),
+    143: _Service("imap", "imap", "starttls"),
+    465: _Service("submissions", "smtp", "implicit"),
+    587: _Service("submission", "smtp", "starttls"),
+    993: _Service("imaps", "imap", "implicit"),
+    995: _Service("pop3s", "pop3", "implicit"),
+}
+_NOT_EVALUATED = Missing("the packet filter is recorded in the evidence and not evaluated yet")
+
+
+@dataclass(frozen=True)
+class Witnesses:
+    """All documents about one host, each in its place; a failure stands where evidence would."""
+
+    inside: HostEvidence | Failure | Missing
+    outside: tuple[tuple[str, ProbeEvidence | Failure | Missing], ...]  # by vantage
+
+
+@dataclass(frozen=True)
+class Host:
+    """A host as the checks see it."""
+
+    plan: PlannedHost
+    status: Status
+    reason: str | None  # why the status is not `audited`
+    inside: HostEvidence | Missing
+    failure: Failure | None  # what kept the agent from answering
+    probes: tuple[tuple[str, ProbeEvidence | Missing], ...]
+    gaps: tuple[str, ...]  # what could not be read on the host, a sentence each
+    endpoints: tuple[Endpoint, ...]
+
+    @property
+    def software(self) -> tuple[Software, ...]:
+        """What is installed, as far as is known."""
+        return () if isinstance(self.inside, Missing) else self.inside.software
+
+
+def correlate(plan: PlannedHost, witnesses: Witnesses) -> Host:
+    """The host with every port that the plan, its configuration or its sockets name."""
+    inside = _evidence(witnesses.inside)
+    probes = tuple(
+        (vantage, seen if isinstance(seen, ProbeEvidence) else _evidence_missing(seen))
+        for vantage, seen in witnesses.outside
+    )
+    gaps = () if isinstance(inside, Missing) else tuple(_gaps(inside, plan))
+    endpoints = tuple(_endpoints(plan, inside, probes))
+    status, reason = _status(witnesses, gaps, endpoints)
+    failure = witnesses.inside if isinstance(witnesses.inside, Failure) else None
+    return Host(plan, status, reason, inside, failure, probes, gaps, endpoints)
+
+
+def _evidence(inside: HostEvidence | Failure | Missing) -> HostEvidence | Missing:
+    return inside if isinstance(inside, HostEvidence) else _evidence_missing(inside)
+
+
+def _evidence_missing(absent: Failure | Missing) -> Missing:
+    return Missing(absent.reason)
+
+
+def _status(
+    witnesses: Witnesses, gaps: tuple[str, ...], endpoints: Iterable[Endpoint]
+) -> tuple[Status, str | None]:
+    inside = witnesses.inside
+    answered = any(
+        seen.reach.state in ("open", "refused", "reset")
+        for endpoint in endpoints
+        for _, seen in endpoint.observations()
+    )
+    match inside:
+        case HostEvidence():
+            unseen = [
+                f"not probed from {vantage}: {seen.reason}"
+                for vantage, seen in witnesses.outside
+                if not isinstance(seen, ProbeEvidence)
+            ]
+            reasons = [*gaps, *unseen]
+            return ("partial", "; ".join(reasons)) if reasons else ("audited", None)
+        case Failure() if inside.kind == "failed":
+            return "failed", inside.reason
+        case Failure():
+            return ("outside-only" if answered else "unreachable"), inside.reason
+        case Missing():
+            return ("outside-only" if answered else "failed"), inside.reason
+        case _:
+            assert_never(inside)
+
+
+def _gaps(inside: HostEvidence, plan: PlannedHost) -> Iterable[str]:
+    """A sentence for each thing of the evidence that could not be read."""
+    for item in inside.software:
+        if isinstance(item.version, Missing):
+            yield f"version of {item.product}: {item.version.reason}"
+    parts = {
+        "Postfix's settings": inside.postfix,
+        "Dovecot's settings": inside.dovecot,
+        "listening sockets": inside.sockets,
+        "handshakes with the own listeners": inside.running,
+        "nft rules": inside.packet_filter.nft,
+        "iptables rules": inside.packet_filter.iptables,
+        "ip6tables rules": inside.packet_filter.ip6tables,
+        "legacy iptables rules": inside.packet_filter.iptables_legacy,
+        "legacy ip6tables rules": inside.packet_filter.ip6tables_legacy,
+        "ipset sets": inside.packet_filter.ipset,
+        **{f"certificate {file.path}": file.certificates for file in inside.certificates},
+    }
+    for what, part in parts.items():
+        if isinstance(part, Missing):
+            yield f"{what}: {part.reason}"
+    if not isinstance(inside.sockets, Missing):
+        unowned = {
+            socket.process.reason
+            for socket in inside.sockets
+            if isinstance(socket.process, Missing) and socket.port in plan.ports
+        }
+        yield from (f"processes behind the mail ports: {reason}" for reason in sorted(unowned))
+
+
+def _endpoints(
+    plan: PlannedHost,
+    inside: HostEvidence | Missing,
+    probes: Sequence[tuple[str, ProbeEvidence | Missing]],
+) -> Iterable[Endpoint]:
+    declared = {} if isinstance(inside, Missing) else configured.ports(inside)
+    for port in sorted({*plan.ports, *declared}):
+        outside = tuple(_sightings(probes, port))
+        setting = inside if isinstance(inside, Missing) else configured.configured(inside, port)
+        running = _running(inside, port)
+        service = _SERVICES.get(port)
+        protocol = service.protocol if service else _protocol(declared.get(port), outside)
+        yield Endpoint(
+            protocol=protocol,
+            port=port,
+            name=service.name if service else protocol,
+            tls=_tls(service, setting, [seen.observation for seen in outside]),
+            configured=setting,
+            running=running,
+            filtered=inside if isinstance(inside, Missing) else _NOT_EVALUATED,
+            outside=outside,
+        )
+
+
+def _protocol(declared: Protocol | None, outside: Iterable[Outside]) -> Protocol:
+    if declared is not None:
+        return declared
+    for seen in outside:
+        if not isinstance(seen.observation, Missing):
+            return seen.observation.protocol
+    return "smtp"
+
+
+def _tls(
+    service: _Service | None,
+    setting: Configured | Missing | None,
+    seen: Iterable[Observation | Missing],
+) -> TlsUse:
+    """What a client outside can have; where none got through, what is configured or usual."""
+    for observation in seen:
+        if isinstance(observation, Missing) or isinstance(observation.session, Missing):
+            continue
+        if observation.tls == "implicit":
+            return "implicit"
+        upgrade = observation.session.starttls
+        return "none" if upgrade and upgrade.state == "not-offered" else "starttls"
+    if isinstance(setting, Configured) and not isinstance(setting.tls, Missing):
+        return setting.tls
+    return service.tls if service else "none"
+
+
+def _sightings(
+    probes: Iterable[tuple[str, ProbeEvidence | Missing]], port: int
+) -> Iterable[Outside]:
+    for vantage, evidence in probes:
+        if isinstance(evidence, Missing):
+            yield Outside(vantage, evidence)
+        elif isinstance(evidence.observations, Missing):
+            yield Outside(vantage, evidence.observations)
+        else:
+            seen = [look for look in evidence.observations if look.port == port]
+            yield from (Outside(vantage, look) for look in seen)
+            if not seen:
+                yield Outside(vantage, Missing(f"port {port} was not probed"))
+
+
+def _running(inside: HostEvidence | Missing, port: int) -> Running | Missing:
+    if isinstance(inside, Missing):
+        return inside
+    if isinstance(inside.sockets, Missing):
+        return inside.sockets
+    sockets = tuple(socket for socket in inside.sockets if socket.port == port)
+    return Running(sockets, _own_look(inside, port))
+
+
+def _own_look(inside: HostEvidence, port: int) -> Observation | Missing:
+    if isinstance(inside.running, Missing):
+        return inside.running
+    for look in inside.running:
+        if look.port == port:
+            return look
+    return Missing("the host made no handshake with this port")

@@ -1,0 +1,105 @@
+"""Whether a served chain leads to a CA that clients trust."""
+
+import datetime
+import os
+import ssl
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.x509 import verification
+
+from mailwitness.correlate.certificate import Certificate
+from mailwitness.evidence.missing import Missing
+
+# Where distributions keep their bundle when the ssl module's own default is not there.
+_BUNDLES = (
+    Path("/etc/ssl/certs/ca-certificates.crt"),  # Debian, Alpine
+    Path("/etc/pki/tls/certs/ca-bundle.crt"),  # Fedora, RHEL
+    Path("/etc/ssl/ca-bundle.pem"),  # SUSE
+)
+
+
+@lru_cache(maxsize=1)
+def system_store() -> tuple[x509.Certificate, ...] | Missing:
+    """The CAs that the control node's own TLS clients trust."""
+    paths = ssl.get_default_verify_paths()
+    named = os.environ.get(paths.openssl_cafile_env)
+    for path in (Path(named or paths.openssl_cafile), *_BUNDLES):
+        if path.is_file():
+            return _load(path.read_bytes())
+    return Missing("the control node has no store of CA certificates (package ca-certificates)")
+
+
+@lru_cache(maxsize=256)
+def given_store(pem: str) -> tuple[x509.Certificate, ...] | Missing:
+    """The CAs of a PEM file that the inventory names."""
+    try:
+        return tuple(x509.load_pem_x509_certificates(pem.encode()))
+    except ValueError as error:
+        return Missing(f"mailwitness_trust_store is no list of PEM certificates: {error}")
+
+
+def store(pem: str | None) -> tuple[x509.Certificate, ...] | Missing:
+    """The system's CAs and, where a PEM text is given, those too."""
+    system = system_store()
+    if pem is None:
+        return system
+    given = given_store(pem)
+    if isinstance(system, Missing) or isinstance(given, Missing):
+        return given
+    return (*system, *given)
+
+
+def chain_problem(
+    leaf: Certificate,
+    intermediates: Iterable[Certificate],
+    roots: Sequence[x509.Certificate],
+    at: datetime.datetime,
+) -> str | None:
+    """None where a chain can be built from `leaf` to one of `roots`, else why not.
+
+    Names and the leaf's own dates are other checks' matter: the time is moved into the
+    leaf's validity, and extensions are read as mail clients read them (OpenSSL asks for
+    basicConstraints of an issuer and little more; company CAs often have no more).
+    """
+    moment = min(max(at, leaf.not_before), leaf.not_after)
+    verifier = (
+        verification.PolicyBuilder()
+        .store(verification.Store(list(roots)))
+        .time(moment)
+        .extension_policies(ca_policy=_issuer_policy(), ee_policy=_leaf_policy())
+        .build_client_verifier()
+    )
+    try:
+        verifier.verify(leaf.x509, [certificate.x509 for certificate in intermediates])
+    except (verification.VerificationError, ValueError) as error:
+        return str(error).removeprefix("validation failed: ")
+    return None
+
+
+@lru_cache(maxsize=1)
+def _leaf_policy() -> verification.ExtensionPolicy:
+    return verification.ExtensionPolicy.permit_all()
+
+
+@lru_cache(maxsize=1)
+def _issuer_policy() -> verification.ExtensionPolicy:
+    return verification.ExtensionPolicy.permit_all().require_present(
+        x509.BasicConstraints, verification.Criticality.AGNOSTIC, _must_be_ca
+    )
+
+
+def _must_be_ca(
+    _policy: verification.Policy, _certificate: x509.Certificate, extension: x509.BasicConstraints
+) -> None:
+    if not extension.ca:
+        raise ValueError("an issuer in the chain is no CA")
+
+
+def _load(bundle: bytes) -> tuple[x509.Certificate, ...] | Missing:
+    try:
+        return tuple(x509.load_pem_x509_certificates(bundle))
+    except ValueError as error:
+        return Missing(f"the system's CA store cannot be read: {error}")

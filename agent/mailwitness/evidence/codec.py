@@ -1,0 +1,202 @@
+"""Records to JSON and back; decoding is strict and names the path of what does not fit."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from functools import cache
+from typing import (
+    Annotated,
+    Any,
+    ClassVar,
+    Literal,
+    Optional,
+    TypeVar,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
+
+from mailwitness.evidence.missing import Missing
+
+# A host's evidence is tens of kilobytes; a packet filter with country lists of 100,000
+# elements is some ten megabytes. What is larger than this is not evidence.
+MAX_DOCUMENT_BYTES = 64 * 1024 * 1024
+
+
+_MAX_SHOWN = 80
+
+
+class EvidenceError(ValueError):
+    """A document that is not the evidence it should be; the message names the place in it."""
+
+    def __init__(self, path: str, problem: str) -> None:
+        super().__init__(f"{path}: {problem}")
+        self.path = path
+        self.problem = problem
+
+
+@dataclass(frozen=True)
+class Between:
+    """Bounds of a number, both inclusive, given as an annotation of its type."""
+
+    low: float
+    high: float
+
+
+Port = Annotated[int, Between(1, 65535)]
+
+
+class Document:
+    """A record that stands alone in a file or on a wire, with its schema's name in it."""
+
+    SCHEMA: ClassVar[str]
+
+
+_D = TypeVar("_D", bound=Document)
+_E = TypeVar("_E", bound=Document)
+
+
+def dumps(document: Document) -> str:
+    """One line of JSON, keys in the order of the fields: equal documents are equal bytes."""
+    body = {"schema": document.SCHEMA, **encode(document)}
+    return json.dumps(body, ensure_ascii=True, separators=(",", ":"))
+
+
+def loads(
+    text: Union[str, bytes], kind: type[_D], other: Optional[type[_E]] = None
+) -> Union[_D, _E]:
+    """The document in `text`, which must be of `kind`, or of the `other` one.
+
+    Raises:
+        EvidenceError: not JSON, too long, of another or newer schema, or not of its shape.
+    """
+    if len(text) > MAX_DOCUMENT_BYTES:
+        raise EvidenceError("$", f"longer than {MAX_DOCUMENT_BYTES} bytes")
+    try:
+        value = json.loads(text, parse_constant=_refuse_constant)
+    except RecursionError:
+        raise EvidenceError("$", "nested too deeply") from None
+    except ValueError as error:
+        raise EvidenceError("$", f"not JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise EvidenceError("$", f"an object is expected, not {_kind(value)}")
+    schema = value.pop("schema", None)
+    kinds: list[type[Union[_D, _E]]] = [kind] if other is None else [kind, other]
+    for expected in kinds:
+        if schema == expected.SCHEMA:
+            document: Union[_D, _E] = decode(expected, value)
+            return document
+    raise EvidenceError("$.schema", _schema_problem(schema, [k.SCHEMA for k in kinds]))
+
+
+def encode(value: Any) -> Any:
+    """The JSON value of a record or of anything that a field of one may hold."""
+    if isinstance(value, Missing):
+        return {"missing": value.reason}
+    if is_dataclass(value):
+        return {field.name: encode(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, tuple):
+        return [encode(item) for item in value]
+    if isinstance(value, Mapping):
+        return {key: encode(item) for key, item in value.items()}
+    return value
+
+
+def decode(kind: Any, value: Any, path: str = "$") -> Any:
+    """The record of type `kind` that the JSON `value` stands for, every field checked.
+
+    Raises:
+        EvidenceError: with the path of the first thing that does not fit.
+    """
+    origin = get_origin(kind)
+    if origin is Annotated:
+        base, bounds = get_args(kind)
+        number = decode(base, value, path)
+        if not bounds.low <= number <= bounds.high:
+            raise EvidenceError(path, f"{number} is not between {bounds.low} and {bounds.high}")
+        return number
+    if origin is Union:
+        return _decode_union(get_args(kind), value, path)
+    if origin is Literal:
+        if value in get_args(kind) and isinstance(value, str):
+            return value
+        raise EvidenceError(path, f"{_show(value)} is not one of {', '.join(get_args(kind))}")
+    if origin is tuple:
+        items = _expect(list, value, path)
+        return tuple(
+            decode(get_args(kind)[0], item, f"{path}[{i}]") for i, item in enumerate(items)
+        )
+    if origin is dict:
+        entries = _expect(dict, value, path)
+        return {
+            key: decode(get_args(kind)[1], item, f"{path}.{key}") for key, item in entries.items()
+        }
+    if kind is Missing:
+        return Missing(_expect(str, _expect(dict, value, path).get("missing"), f"{path}.missing"))
+    if is_dataclass(kind):
+        return _decode_record(kind, value, path)
+    if kind is float and type(value) is int:
+        return float(value)
+    return _expect(kind, value, path)
+
+
+def _decode_union(kinds: tuple[Any, ...], value: Any, path: str) -> Any:
+    if value is None and type(None) in kinds:
+        return None
+    if Missing in kinds and isinstance(value, dict) and value.keys() == {"missing"}:
+        return decode(Missing, value, path)
+    (kind,) = (kind for kind in kinds if kind not in (Missing, type(None)))
+    return decode(kind, value, path)
+
+
+def _decode_record(kind: Any, value: Any, path: str) -> Any:
+    entries = _expect(dict, value, path)
+    hints = _hints(kind)
+    for name in hints:
+        if name not in entries:
+            raise EvidenceError(path, f"{name} is not there")
+    for name in entries:
+        if name not in hints:
+            raise EvidenceError(path, f"{_show(name)} is not a field of {kind.__name__}")
+    return kind(
+        **{name: decode(hint, entries[name], f"{path}.{name}") for name, hint in hints.items()}
+    )
+
+
+@cache
+def _hints(kind: Any) -> dict[str, Any]:
+    hints = get_type_hints(kind, include_extras=True)
+    return {field.name: hints[field.name] for field in fields(kind)}
+
+
+def _expect(kind: Any, value: Any, path: str) -> Any:
+    # bool is an int in Python and not in JSON, hence type() and not isinstance().
+    if type(value) is not kind:
+        raise EvidenceError(path, f"{kind.__name__} is expected, not {_kind(value)}")
+    return value
+
+
+def _schema_problem(schema: object, known: list[str]) -> str:
+    if not isinstance(schema, str):
+        return "no schema is named; this is not evidence of mailwitness"
+    family, _, number = schema.rpartition("/")
+    for name in known:
+        known_family, _, known_number = name.rpartition("/")
+        if family == known_family and number.isdigit() and int(number) > int(known_number):
+            return f"{_show(schema)} is newer than {name}; upgrade mailwitness on the control node"
+    return f"{_show(schema)} is not {' or '.join(known)}"
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON number")
+
+
+def _kind(value: object) -> str:
+    return "null" if value is None else type(value).__name__
+
+
+def _show(value: object) -> str:
+    """For messages: quoted, ASCII only, and short, since the value may be hostile."""
+    text = ascii(value)
+    return text if len(text) <= _MAX_SHOWN else text[:_MAX_SHOWN] + "…"

@@ -1,0 +1,136 @@
+"""What a mail host says of itself: the evidence of the agent's `inspect`."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Optional, Union
+
+from mailwitness.evidence.codec import Document, Port
+from mailwitness.evidence.missing import Missing
+from mailwitness.evidence.probe import Observation
+
+
+@dataclass(frozen=True)
+class AgentRun:
+    """The run that made this evidence."""
+
+    version: str
+    python: str
+    uid: int
+    started_at: str  # UTC, ISO 8601 with Z
+    seconds: float
+
+
+@dataclass(frozen=True)
+class System:
+    """The operating system, from os-release(5) and uname(2)."""
+
+    hostname: str
+    os_id: Union[str, Missing]
+    os_version: Union[str, Missing]
+    kernel: str
+
+
+@dataclass(frozen=True)
+class Software:
+    """An installed program: the version it states, and the package manager's version of it."""
+
+    product: str
+    version: Union[str, Missing]
+    package: Union[str, Missing]
+
+
+@dataclass(frozen=True)
+class PostfixService:
+    """One line of master.cf that listens on the network, with its own settings."""
+
+    name: str  # as in master.cf: "submission", "10.0.0.1:2525"
+    port: Union[Port, Missing]  # Missing: a name that /etc/services does not know
+    address: Optional[str]  # None: wherever inet_interfaces says
+    program: str  # "smtpd", "postscreen"
+    overrides: dict[str, str]  # its -o settings, $-expanded by postconf
+
+
+@dataclass(frozen=True)
+class Postfix:
+    """The effective settings of the default instance, as postconf(1) gives them."""
+
+    config_directory: str
+    settings: dict[str, str]  # effective and $-expanded; no secret is among the names asked for
+    services: tuple[PostfixService, ...]
+
+
+@dataclass(frozen=True)
+class DovecotListener:
+    """One inet_listener of a login service that is switched on."""
+
+    service: str  # "imap-login"
+    name: str  # "imaps"
+    port: Port
+    addresses: tuple[str, ...]
+    ssl: bool  # TLS from the first byte
+
+
+@dataclass(frozen=True)
+class Dovecot:
+    """The effective settings, as doveconf(1) gives them."""
+
+    listeners: tuple[DovecotListener, ...]
+    settings: dict[str, dict[str, str]]  # by protocol ("imap"), the filters of no client applied
+    certificates_by_name: tuple[str, ...]  # files of local_name blocks
+
+
+@dataclass(frozen=True)
+class Process:
+    """A running process. `started_at` is to the second."""
+
+    pid: int
+    name: str
+    executable: Union[str, Missing]
+    started_at: Union[str, Missing]
+
+
+@dataclass(frozen=True)
+class ListeningSocket:
+    """A TCP socket in state LISTEN in the host's own network namespace."""
+
+    address: str
+    port: Port
+    process: Union[Process, Missing]
+
+
+@dataclass(frozen=True)
+class CertificateFile:
+    """A file that a daemon's setting names: its certificates, PEM, in their order; never a key."""
+
+    path: str
+    modified_at: Union[str, Missing]
+    certificates: Union[tuple[str, ...], Missing]
+
+
+@dataclass(frozen=True)
+class PacketFilter:
+    """The packet filters in force, verbatim. None: the kernel holds none of that kind."""
+
+    nft: Union[str, Missing]  # nft -j list ruleset
+    iptables: Union[str, Missing, None]  # iptables-save of the nft back end
+    ip6tables: Union[str, Missing, None]
+    iptables_legacy: Union[str, Missing, None]
+    ip6tables_legacy: Union[str, Missing, None]
+    ipset: Union[str, Missing, None]
+
+
+@dataclass(frozen=True)
+class HostEvidence(Document):
+    """Everything that one run of the agent learnt. None: looked for, and not installed."""
+
+    SCHEMA: ClassVar[str] = "mailwitness/host/1"
+
+    host: str  # the inventory name
+    agent: AgentRun
+    system: System
+    software: tuple[Software, ...]
+    postfix: Union[Postfix, Missing, None]
+    dovecot: Union[Dovecot, Missing, None]
+    sockets: Union[tuple[ListeningSocket, ...], Missing]
+    certificates: tuple[CertificateFile, ...]
+    packet_filter: PacketFilter
+    running: Union[tuple[Observation, ...], Missing]  # the host's own handshakes with its listeners

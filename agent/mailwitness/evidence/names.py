@@ -1,0 +1,12 @@
+"""Which of the names that an inventory knows a host by are names that clients may use."""
+
+import re
+from collections.abc import Iterable
+
+# A DNS name of at least two labels (RFC 1123 §2.1); the last one is not a number, so no address.
+_DNS_NAME = re.compile(r"(?=.{1,253}\.?$)([\w]([\w-]{0,61}[\w])?\.)+(?!\d+\.?$)[\w-]{2,63}\.?")
+
+
+def client_names(candidates: Iterable[str]) -> tuple[str, ...]:
+    """The fully qualified DNS names among `candidates`: not addresses, not short aliases."""
+    return tuple(dict.fromkeys(name for name in candidates if _DNS_NAME.fullmatch(name)))

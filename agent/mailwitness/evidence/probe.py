@@ -1,0 +1,139 @@
+"""What a client gets from a mail port: the evidence of a probe, from wherever it looked."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal, Optional, Union
+
+from mailwitness.evidence.codec import Document, Port
+from mailwitness.evidence.missing import Missing
+
+Protocol = Literal["imap", "pop3", "smtp"]
+TlsMode = Literal["implicit", "starttls"]
+ReachState = Literal["open", "refused", "filtered", "reset", "unreachable", "error"]
+VersionName = Literal["SSLv3", "TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"]
+StarttlsState = Literal["ready", "not-offered", "refused", "unknown"]
+
+
+@dataclass(frozen=True)
+class Reach:
+    """Whether a connection came about. `filtered`: nothing came back within the time limit."""
+
+    state: ReachState
+    detail: str
+    milliseconds: float
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What the server says it can do, as it said it.
+
+    `lines`: the words of an IMAP CAPABILITY, or one line each of SMTP EHLO or POP3 CAPA,
+    without their status codes.
+    """
+
+    lines: tuple[str, ...]
+
+    @property
+    def mechanisms(self) -> tuple[str, ...]:
+        """The SASL mechanisms offered here and now, upper case, sorted.
+
+        IMAP says ``AUTH=PLAIN`` (RFC 9051), SMTP ``AUTH PLAIN LOGIN`` (RFC 4954; the old
+        ``AUTH=`` too), POP3 ``SASL PLAIN`` (RFC 5034).
+        """
+        found: set[str] = set()
+        for line in self.lines:
+            words = line.upper().replace("AUTH=", "AUTH ").split()
+            if words and words[0] in ("AUTH", "SASL"):
+                found.update(words[1:])
+        return tuple(sorted(found))
+
+    def says(self, word: str) -> bool:
+        """Whether a line begins with `word`, in any case."""
+        return any(line.upper().split()[:1] == [word.upper()] for line in self.lines)
+
+
+@dataclass(frozen=True)
+class Starttls:
+    """How the upgrade went: `refused` holds the server's answer, `unknown` why it is not known."""
+
+    state: StarttlsState
+    detail: str
+
+
+@dataclass(frozen=True)
+class VersionAnswer:
+    """One protocol version, asked for by a hello that offers nothing else (RFC 8446 §4.1.2).
+
+    `proof` is the server's own answer: the version and suite of its ServerHello, its alert,
+    or its closing of the connection where a control handshake on that endpoint worked.
+    """
+
+    version: VersionName
+    accepted: Union[bool, Missing]
+    proof: str
+
+
+@dataclass(frozen=True)
+class ServedChain:
+    """The certificates served for one server name, PEM, the leaf apart (it always comes first)."""
+
+    server_name: Optional[str]  # None: the hello named no server
+    leaf: Union[str, Missing]
+    intermediates: Union[tuple[str, ...], Missing]
+
+
+@dataclass(frozen=True)
+class Session:
+    """What a connected client was told."""
+
+    greeting: Union[str, Missing]
+    before_tls: Union[Capabilities, Missing, None]  # None: TLS from the first byte
+    starttls: Optional[Starttls]  # None: TLS from the first byte
+    inside_tls: Union[Capabilities, Missing]
+    versions: tuple[VersionAnswer, ...]
+    chains: tuple[ServedChain, ...]
+
+    @property
+    def offers_tls(self) -> bool:
+        """TLS from the first byte, or an offer of STARTTLS, whatever comes of it."""
+        return self.starttls is None or self.starttls.state != "not-offered"
+
+    @property
+    def accepted_versions(self) -> tuple[str, ...]:
+        """The versions that are known to be accepted, in the order asked."""
+        return tuple(answer.version for answer in self.versions if answer.accepted is True)
+
+    def accepts(self, version: str) -> Union[bool, Missing]:
+        """The answer for one version; `Missing` where it was not asked or not answered."""
+        for answer in self.versions:
+            if answer.version == version:
+                return answer.accepted
+        return Missing(f"{version} was not asked for")
+
+
+@dataclass(frozen=True)
+class Observation:
+    """One look at one port of one address."""
+
+    address: str
+    port: Port
+    protocol: Protocol
+    tls: TlsMode
+    observed_at: str  # UTC, ISO 8601 with Z
+    reach: Reach
+    session: Union[Session, Missing]
+
+
+@dataclass(frozen=True)
+class ProbeEvidence(Document):
+    """Everything that one vantage saw of one host."""
+
+    SCHEMA: ClassVar[str] = "mailwitness/probe/1"
+
+    tool_version: str
+    host: str  # the inventory name
+    vantage: str
+    target: str  # the name or address that was looked up
+    names: tuple[str, ...]  # server names that were asked for by SNI
+    started_at: str  # UTC, ISO 8601 with Z
+    seconds: float
+    observations: Union[tuple[Observation, ...], Missing]  # Missing: the name did not resolve

@@ -1,0 +1,46 @@
+"""What an audit set out to do, and what kept it from doing so."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal, Optional
+
+from mailwitness.evidence.codec import Document, Port
+
+# RFC 8314 §3.3 (993, 995, 465), RFC 9051 (143), RFC 1939 (110), RFC 6409 (587), RFC 5321 (25).
+DEFAULT_PORTS = (25, 110, 143, 465, 587, 993, 995)
+
+
+@dataclass(frozen=True)
+class PlannedHost:
+    """A host to audit, as the inventory describes it."""
+
+    name: str  # the inventory name
+    address: str
+    names: tuple[str, ...]  # what clients call it; empty: the inventory does not say
+    ports: tuple[Port, ...]
+    policies: tuple[str, ...]  # empty: the default ones
+    trust_store: Optional[str]  # PEM of further CAs that clients trust
+
+
+@dataclass(frozen=True)
+class Run(Document):
+    """The plan of a run. A host in it without evidence is a failed row, never a missing one."""
+
+    SCHEMA: ClassVar[str] = "mailwitness/run/1"
+
+    started_at: str  # UTC, ISO 8601 with Z
+    note: Optional[str]  # shown on every report: "recorded on …, not live"
+    inside: bool  # whether the agent was to run on the hosts
+    vantages: tuple[str, ...]
+    hosts: tuple[PlannedHost, ...]
+
+
+@dataclass(frozen=True)
+class Failure(Document):
+    """Stands in the place of evidence that could not be had."""
+
+    SCHEMA: ClassVar[str] = "mailwitness/failure/1"
+
+    host: str
+    kind: Literal["unreachable", "failed"]
+    reason: str
+    at: str  # UTC, ISO 8601 with Z

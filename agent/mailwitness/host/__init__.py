@@ -1,0 +1,1 @@
+"""Runs on the mail host, reads and changes nothing: one file for each thing it asks."""

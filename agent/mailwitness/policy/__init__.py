@@ -1,0 +1,1 @@
+"""What is asked of a mail host, by whom, and the engine that asks it."""

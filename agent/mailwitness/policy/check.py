@@ -1,0 +1,106 @@
+"""A check: an object that says what it asks and why, and a pure function that answers."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+
+from packaging.specifiers import SpecifierSet
+from packaging.version import InvalidVersion, Version
+
+from mailwitness.correlate.endpoint import Endpoint, Look, View
+from mailwitness.correlate.host import Host
+from mailwitness.evidence.host import Software
+from mailwitness.evidence.missing import Missing
+from mailwitness.evidence.probe import Session
+from mailwitness.policy.outcome import Severity, Verdict, Witness, known
+from mailwitness.policy.profile import Profile
+
+
+class Scope(Enum):
+    """What a check is asked about; the engine calls it once for each."""
+
+    HOST = "host"
+    ENDPOINT = "endpoint"
+    LOOK = "look"  # each conversation with an endpoint; the engine folds the answers into one
+
+
+@dataclass(frozen=True)
+class Remedy:
+    """What to type on the host, for a product and a range of its versions (PEP 440, "" is all)."""
+
+    product: str
+    versions: str
+    text: str
+
+    def fits(self, software: tuple[Software, ...]) -> bool:
+        """Whether the host has this product in such a version; what is unknown fits."""
+        stated = [item.version for item in software if item.product == self.product]
+        if not stated:
+            return not software
+        try:
+            return any(
+                isinstance(version, Missing) or Version(version) in SpecifierSet(self.versions)
+                for version in stated
+            )
+        except InvalidVersion:
+            return True
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is under judgement: a host and, as the scope of the check has it, more."""
+
+    host: Host
+    _profile: Profile | None = None
+    _endpoint: Endpoint | None = None
+    _look: Look | None = None
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """Of checks that are asked about endpoints."""
+        assert self._endpoint is not None
+        return self._endpoint
+
+    @property
+    def look(self) -> Look:
+        """Of checks that are asked about each conversation."""
+        assert self._look is not None
+        return self._look
+
+    def says(self, text: str) -> Witness:
+        """This conversation as a witness of `text`."""
+        return Witness(self.look.view, self.look.source, text)
+
+    @property
+    def session(self) -> Session:
+        """What was said in this conversation; out of the check where that is missing."""
+        return known(self.look.session)
+
+    @property
+    def profile(self) -> Profile:
+        """Of checks that a policy asks for."""
+        assert self._profile is not None
+        return self._profile
+
+
+@dataclass(frozen=True)
+class Check:
+    """One question to a mail host.
+
+    `judge` writes neither not-assessed nor error: `known` takes it out of the check where
+    something is missing, and the engine catches what breaks.
+    """
+
+    id: str
+    title: str  # what is wrong where it fails, as a headline
+    severity: Severity
+    rationale: str
+    references: tuple[str, ...]
+    scope: Scope
+    judge: Callable[[Case], Verdict]
+    remedies: tuple[Remedy, ...] = ()
+    # Asked whatever the policy: what the witnesses disagree on is wrong by every policy.
+    always: bool = False
+    # The witnesses that can tell. A host's look at itself is none of how it treats strangers.
+    views: tuple[View, ...] = ("outside", "running")
+    relay_severity: Severity = Severity.LOW  # on port 25

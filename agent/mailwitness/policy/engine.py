@@ -1,0 +1,135 @@
+"""Asks every check of every subject, and turns whatever comes of it into findings."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from mailwitness.correlate.endpoint import RELAY_PORT, Endpoint, Look
+from mailwitness.correlate.host import Host
+from mailwitness.evidence.missing import Missing
+from mailwitness.policy.check import Case, Check, Remedy, Scope
+from mailwitness.policy.outcome import NotKnownError, Outcome, Severity, Verdict
+from mailwitness.policy.profile import Profile
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A verdict with its subject, and the policies that lead to it (none: asked always)."""
+
+    check: Check
+    severity: Severity
+    endpoint: Endpoint | None
+    verdict: Verdict
+    policies: tuple[str, ...]
+    remedies: tuple[Remedy, ...]
+
+    @property
+    def outcome(self) -> Outcome:
+        """The verdict's."""
+        return self.verdict.outcome
+
+
+def judge(host: Host, profiles: Sequence[Profile], checks: Iterable[Check]) -> tuple[Finding, ...]:
+    """All findings of one host, passes included, the worst first."""
+    findings = [
+        finding
+        for check in checks
+        for endpoint in _subjects(host, check)
+        for finding in _of_subject(host, endpoint, check, profiles)
+    ]
+    return tuple(sorted(findings, key=_worst_first))
+
+
+def _worst_first(finding: Finding) -> tuple[int, int, int, str]:
+    place = list(Outcome).index(finding.outcome)
+    port = finding.endpoint.port if finding.endpoint else 0
+    return place, finding.severity.rank, port, finding.check.id
+
+
+def _subjects(host: Host, check: Check) -> Iterator[Endpoint | None]:
+    if check.scope is Scope.HOST:
+        yield None
+    elif host.status != "unreachable":
+        yield from (endpoint for endpoint in host.endpoints if endpoint.in_service)
+
+
+def _of_subject(
+    host: Host, endpoint: Endpoint | None, check: Check, profiles: Sequence[Profile]
+) -> Iterator[Finding]:
+    """One finding for each different verdict; policies that agree share theirs."""
+    relay = endpoint is not None and endpoint.port == RELAY_PORT
+    asking = [profile for profile in profiles if profile.paragraph(check.id, relay=relay)]
+    verdicts: dict[Verdict, list[str]] = {}
+    if check.always:
+        verdicts[_verdict(Case(host, None, endpoint), check)] = []
+    for profile in asking:
+        verdict = _verdict(Case(host, profile, endpoint), check)
+        verdicts.setdefault(verdict, []).append(profile.id)
+    for verdict, policies in verdicts.items():
+        remedies = check.remedies if verdict.outcome is Outcome.FAIL else ()
+        yield Finding(
+            check=check,
+            severity=check.relay_severity if relay else check.severity,
+            endpoint=endpoint,
+            verdict=verdict,
+            policies=tuple(policies),
+            remedies=tuple(remedy for remedy in remedies if remedy.fits(host.software)),
+        )
+
+
+def _verdict(case: Case, check: Check) -> Verdict:
+    if case.host.status == "unreachable" and not check.always:
+        return Verdict(Outcome.NOT_ASSESSED, "nothing of the host answers")
+    if check.scope is Scope.LOOK:
+        return _of_looks(case, check)
+    return _ask(check, case)
+
+
+def _ask(check: Check, case: Case) -> Verdict:
+    try:
+        return check.judge(case)
+    except NotKnownError as unknown:
+        return Verdict(Outcome.NOT_ASSESSED, str(unknown))
+    except Exception as error:  # noqa: BLE001 - a check that breaks must show, not stop the others
+        return Verdict(Outcome.ERROR, f"the check broke: {type(error).__name__}: {error}")
+
+
+def _of_looks(case: Case, check: Check) -> Verdict:
+    """One verdict of many: a failure anywhere fails; else the strongest view decides.
+
+    Views stand in the order of their strength. What a weaker one cannot tell does not take
+    away what a stronger one has seen.
+    """
+    by_view = [
+        [_ask(check, _at(case, look)) for look in case.endpoint.looks(view)] for view in check.views
+    ]
+    verdicts = [verdict for view in by_view for verdict in view]
+    strongest = next((view for view in by_view if view), [])
+    for outcome in (Outcome.ERROR, Outcome.FAIL):
+        chosen = [verdict for verdict in verdicts if verdict.outcome is outcome]
+        if chosen:
+            return _merged(chosen)
+    for outcome in (Outcome.NOT_ASSESSED, Outcome.PASS, Outcome.NOT_APPLICABLE):
+        chosen = [verdict for verdict in strongest if verdict.outcome is outcome]
+        if chosen:
+            return _merged(chosen)
+    return Verdict(Outcome.NOT_ASSESSED, _why_no_look(case.endpoint))
+
+
+def _at(case: Case, look: Look) -> Case:
+    return replace(case, _look=look)
+
+
+def _merged(verdicts: Sequence[Verdict]) -> Verdict:
+    details = dict.fromkeys(verdict.detail for verdict in verdicts)
+    witnesses = dict.fromkeys(witness for verdict in verdicts for witness in verdict.witnesses)
+    return Verdict(verdicts[0].outcome, "; ".join(details), tuple(witnesses))
+
+
+def _why_no_look(endpoint: Endpoint) -> str:
+    reasons = dict.fromkeys(
+        f"{seen.vantage}: {seen.observation.reason}"
+        if isinstance(seen.observation, Missing)
+        else f"{seen.vantage}: {seen.observation.reach.state}"
+        for seen in endpoint.outside
+    )
+    return "no connection came about: " + ("; ".join(reasons) or "nobody looked from outside")

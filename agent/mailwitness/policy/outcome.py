@@ -1,0 +1,81 @@
+"""The words of a judgement: outcomes, severities, and what a check says."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeVar
+
+from mailwitness.correlate.endpoint import View
+from mailwitness.evidence.missing import Missing
+
+_T = TypeVar("_T")
+
+
+class Outcome(StrEnum):
+    """In the order in which a reader wants them."""
+
+    FAIL = "fail"
+    ERROR = "error"
+    NOT_ASSESSED = "not-assessed"
+    WAIVED = "waived"
+    PASS = "pass"  # noqa: S105
+    NOT_APPLICABLE = "not-applicable"
+
+
+class Severity(StrEnum):
+    """How bad a failure is; the most severe comes first."""
+
+    CRITICAL = "critical"
+    HIGH = "high"
+    MEDIUM = "medium"
+    LOW = "low"
+    INFO = "info"
+
+    @property
+    def rank(self) -> int:
+        """0 is the most severe."""
+        return list(Severity).index(self)
+
+
+@dataclass(frozen=True)
+class Witness:
+    """Who says what, and where it was found: a vantage, a command, a file."""
+
+    view: View
+    source: str
+    says: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a check says of its subject."""
+
+    outcome: Outcome
+    detail: str
+    witnesses: tuple[Witness, ...] = ()
+
+
+class NotKnownError(Exception):
+    """Raised by `known`: the judgement hangs on something that nobody could tell."""
+
+
+def known(value: _T | Missing) -> _T:
+    """The value, or out of the check with not-assessed and the reason."""
+    if isinstance(value, Missing):
+        raise NotKnownError(value.reason)
+    return value
+
+
+def passed(detail: str, witnesses: Iterable[Witness] = ()) -> Verdict:
+    """The requirement is met."""
+    return Verdict(Outcome.PASS, detail, tuple(witnesses))
+
+
+def failed(detail: str, witnesses: Iterable[Witness]) -> Verdict:
+    """The requirement is not met, and these witnesses say so."""
+    return Verdict(Outcome.FAIL, detail, tuple(witnesses))
+
+
+def not_applicable(why: str) -> Verdict:
+    """The question does not arise here."""
+    return Verdict(Outcome.NOT_APPLICABLE, why)

@@ -1,0 +1,91 @@
+"""Profiles: who asks for what, and the paragraph that says so. Numbers are data, not code."""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import resources
+from typing import Any
+
+# The first of all versions to the last, as Dovecot and Postfix spell them.
+VERSIONS = ("SSLv3", "TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3")
+
+DEFAULT_POLICIES = ("mailbox-connector-2017", "rfc")
+
+
+class ProfileError(Exception):
+    """A policy that does not exist, or whose file is not right; says which and where."""
+
+
+@dataclass(frozen=True)
+class Tls:
+    """Bounds of TLS versions."""
+
+    minimum: str  # at least one version from here on must be offered
+    forbidden: tuple[str, ...]  # none of these may be offered
+
+
+@dataclass(frozen=True)
+class Eligibility:
+    """When a client with these requirements can connect at all."""
+
+    needs: tuple[str, ...]  # checks that must pass on an IMAP and on a submission port
+    exceptions: tuple[str, ...]  # checks whose failure an explicit exception may overrule
+
+
+@dataclass(frozen=True)
+class Profile:
+    """One policy: a document, and what it asks of a mail host."""
+
+    id: str
+    title: str
+    source: str
+    edition: str
+    tls: Tls
+    requires: Mapping[str, str]  # check id to the paragraph that asks for it
+    relay_requires: Mapping[str, str]  # the same for port 25
+    eligibility: Eligibility | None
+
+    def paragraph(self, check: str, *, relay: bool) -> str | None:
+        """Where the document asks for this check; None where it does not."""
+        return (self.relay_requires if relay else self.requires).get(check)
+
+
+def names() -> tuple[str, ...]:
+    """The ids of all profiles, sorted."""
+    files = resources.files(__package__).joinpath("profiles").iterdir()
+    return tuple(sorted(f.name.removesuffix(".toml") for f in files if f.name.endswith(".toml")))
+
+
+@lru_cache(maxsize=64)
+def load(name: str) -> Profile:
+    """The profile of that id.
+
+    Raises:
+        ProfileError: there is none, or its file does not have the form of a profile.
+    """
+    if name not in names():
+        raise ProfileError(f"no policy {name!a}; there are: {', '.join(names())}")
+    text = resources.files(__package__).joinpath("profiles", f"{name}.toml").read_text("utf-8")
+    try:
+        return _profile(name, tomllib.loads(text))
+    except (KeyError, TypeError, ValueError) as error:
+        raise ProfileError(f"policy {name}: {error}") from error
+
+
+def _profile(name: str, table: Mapping[str, Any]) -> Profile:
+    tls, eligibility = table["tls"], table.get("eligibility")
+    for version in (tls["minimum"], *tls["forbidden"]):
+        if version not in VERSIONS:
+            raise ValueError(f"tls: {version!a} is none of {', '.join(VERSIONS)}")
+    return Profile(
+        id=name,
+        title=table["title"],
+        source=table["source"],
+        edition=table["edition"],
+        tls=Tls(tls["minimum"], tuple(tls["forbidden"])),
+        requires=table["requires"],
+        relay_requires=table.get("relay", {}).get("requires", {}),
+        eligibility=eligibility
+        and Eligibility(tuple(eligibility["needs"]), tuple(eligibility["exceptions"])),
+    )

@@ -1,0 +1,1 @@
+"""Renders a judged run, one file for each format; nothing is judged here."""

@@ -1,0 +1,223 @@
+"""A judged run as the value of report.json, which every other format is rendered from."""
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+from mailwitness import __version__
+from mailwitness.correlate.certificate import parse
+from mailwitness.correlate.endpoint import CertificateOnDisk, Configured, Endpoint, Outside, Running
+from mailwitness.evidence.host import ListeningSocket
+from mailwitness.evidence.missing import Missing
+from mailwitness.evidence.probe import Observation, Session
+from mailwitness.policy.audit import Audit, Judged
+from mailwitness.policy.engine import Finding
+from mailwitness.policy.outcome import Outcome, Severity
+
+SCHEMA = "mailwitness/report/1"
+
+Json = dict[str, Any]
+
+
+def build(audit: Audit, generated_at: str) -> Json:
+    """The whole of report.json; `generated_at` is UTC, ISO 8601 with Z."""
+    hosts = [_host(judged) for judged in audit.hosts]
+    findings = [finding for host in hosts for finding in host["findings"]]
+    failed = (f["severity"] for f in findings if f["outcome"] == Outcome.FAIL)
+    return {
+        "schema": SCHEMA,
+        "generated_at": generated_at,
+        "collected_at": audit.run.started_at,
+        "note": audit.run.note,
+        "tool": {"name": "mailwitness", "version": __version__},
+        "policies": list(dict.fromkeys(name for judged in audit.hosts for name in judged.policies)),
+        "summary": {
+            "hosts": len(hosts),
+            "by_status": _counts(host["status"] for host in hosts),
+            "by_outcome": _counts(finding["outcome"] for finding in findings),
+            "by_severity": {level.value: 0 for level in Severity} | _counts(failed),
+        },
+        "hosts": hosts,
+    }
+
+
+def _counts(words: Iterable[str]) -> dict[str, int]:
+    return dict(sorted(Counter(words).items()))
+
+
+def _host(judged: Judged) -> Json:
+    host = judged.host
+    return {
+        "name": host.plan.name,
+        "address": host.plan.address,
+        "names": list(host.plan.names),
+        "policies": list(judged.policies),
+        "status": host.status,
+        "reason": host.reason,
+        "software": [
+            {
+                "product": item.product,
+                "version": _or_missing(item.version),
+                "package": _or_missing(item.package),
+            }
+            for item in host.software
+        ],
+        "endpoints": [_endpoint(endpoint) for endpoint in host.endpoints],
+        "eligibility": [
+            {"policy": entry.policy, "answer": entry.answer.value, "because": list(entry.because)}
+            for entry in judged.eligibility
+        ],
+        "allowlists": [],
+        "findings": [_finding(finding) for finding in judged.findings],
+    }
+
+
+def _finding(finding: Finding) -> Json:
+    check, verdict = finding.check, finding.verdict
+    return {
+        "check": check.id,
+        "outcome": verdict.outcome.value,
+        "severity": finding.severity.value,
+        "endpoint": finding.endpoint.id if finding.endpoint else None,
+        "title": check.title,
+        "detail": verdict.detail,
+        "rationale": check.rationale,
+        "policies": list(finding.policies),
+        "witnesses": [
+            {"view": witness.view, "source": witness.source, "says": witness.says}
+            for witness in verdict.witnesses
+        ],
+        "remedies": [
+            {"product": remedy.product, "versions": remedy.versions, "text": remedy.text}
+            for remedy in finding.remedies
+        ],
+        "references": list(check.references),
+    }
+
+
+def _endpoint(endpoint: Endpoint) -> Json:
+    return {
+        "id": endpoint.id,
+        "protocol": endpoint.protocol,
+        "port": endpoint.port,
+        "tls": endpoint.tls,
+        "in_service": endpoint.in_service,
+        "configured": _configured(endpoint.configured),
+        "running": _running(endpoint.running),
+        "filtered": _or_missing(endpoint.filtered),
+        "outside": [_outside(seen) for seen in endpoint.outside],
+    }
+
+
+def _configured(setting: Configured | Missing | None) -> Json:
+    if setting is None:
+        return {"listener": False}
+    if isinstance(setting, Missing):
+        return _missing(setting)
+    return {
+        "listener": True,
+        "product": setting.product,
+        "source": setting.source,
+        "tls": _or_missing(setting.tls),
+        "certificates": [_on_disk(file) for file in setting.certificates],
+        "settings": setting.settings,
+    }
+
+
+def _on_disk(file: CertificateOnDisk) -> Json:
+    leaf = file.leaf
+    return {
+        "path": file.path,
+        "modified_at": _or_missing(file.modified_at),
+        "certificate": _missing(leaf) if isinstance(leaf, Missing) else leaf.summary(),
+    }
+
+
+def _running(running: Running | Missing) -> Json:
+    if isinstance(running, Missing):
+        return _missing(running)
+    seen = running.observation
+    return {
+        "sockets": [_socket(socket) for socket in running.sockets],
+        "handshake": _missing(seen) if isinstance(seen, Missing) else _observation(seen),
+    }
+
+
+def _socket(socket: ListeningSocket) -> Json:
+    process = socket.process
+    return {
+        "address": socket.address,
+        "process": _missing(process)
+        if isinstance(process, Missing)
+        else {
+            "pid": process.pid,
+            "name": process.name,
+            "executable": _or_missing(process.executable),
+            "started_at": _or_missing(process.started_at),
+        },
+    }
+
+
+def _outside(seen: Outside) -> Json:
+    observation = seen.observation
+    if isinstance(observation, Missing):
+        return {"vantage": seen.vantage, **_missing(observation)}
+    return {"vantage": seen.vantage, **_observation(observation)}
+
+
+def _observation(seen: Observation) -> Json:
+    return {
+        "address": seen.address,
+        "observed_at": seen.observed_at,
+        "reach": seen.reach.state,
+        "detail": seen.reach.detail,
+        "milliseconds": seen.reach.milliseconds,
+        "session": _missing(seen.session)
+        if isinstance(seen.session, Missing)
+        else _session(seen.session),
+    }
+
+
+def _session(session: Session) -> Json:
+    before, upgrade = session.before_tls, session.starttls
+    return {
+        "greeting": _or_missing(session.greeting),
+        "before_tls": None if before is None else _lines(before),
+        "starttls": upgrade and {"state": upgrade.state, "detail": upgrade.detail},
+        "inside_tls": _lines(session.inside_tls),
+        "versions": [
+            {
+                "version": answer.version,
+                "accepted": _or_missing(answer.accepted),
+                "proof": answer.proof,
+            }
+            for answer in session.versions
+        ],
+        "certificates": [
+            {
+                "server_name": chain.server_name,
+                "leaf": _certificate(chain.leaf),
+                "intermediates": _missing(chain.intermediates)
+                if isinstance(chain.intermediates, Missing)
+                else [_certificate(pem) for pem in chain.intermediates],
+            }
+            for chain in session.chains
+        ],
+    }
+
+
+def _lines(said: Any) -> Any:
+    return _missing(said) if isinstance(said, Missing) else list(said.lines)
+
+
+def _certificate(pem: str | Missing) -> Json:
+    certificate = pem if isinstance(pem, Missing) else parse(pem)
+    return _missing(certificate) if isinstance(certificate, Missing) else certificate.summary()
+
+
+def _or_missing(value: Any) -> Any:
+    return _missing(value) if isinstance(value, Missing) else value
+
+
+def _missing(value: Missing) -> Json:
+    return {"missing": value.reason}

@@ -1,0 +1,111 @@
+"""The summary for a terminal: at most 100 columns, the worst first."""
+
+import unicodedata
+from collections.abc import Iterator
+from itertools import groupby
+from typing import Any
+
+from tabulate import tabulate
+
+from mailwitness.policy.outcome import Severity
+from mailwitness.report.interface import Format
+
+_SEVERITIES = [level.value for level in Severity]
+# With tabulate's two spaces between columns both tables stay within 100 columns.
+_HOST_WIDTHS = [24, 12, 24, 30]
+_FINDING_WIDTHS = [8, 16, 25, 16, 27]
+
+
+def _render(report: dict[str, Any]) -> str:
+    parts = [_head(report), _hosts(report), _findings(report)]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _head(report: dict[str, Any]) -> str:
+    statuses = ", ".join(f"{n} {status}" for status, n in report["summary"]["by_status"].items())
+    lines = [
+        f"mailwitness {report['tool']['version']}: {report['summary']['hosts']} hosts ({statuses})",
+        f"evidence of {report['collected_at']}, policies: {', '.join(report['policies'])}",
+    ]
+    if report["note"]:
+        lines.insert(0, f"NOTE: {report['note']}")
+    return "\n".join(map(printable, lines))
+
+
+def _hosts(report: dict[str, Any]) -> str:
+    rows = [
+        [
+            printable(host["name"]),
+            host["status"],
+            "\n".join(entry["answer"].replace("-", " ") for entry in host["eligibility"]),
+            _failures(host),
+        ]
+        for host in sorted(report["hosts"], key=_worst)
+    ]
+    headers = ["host", "status", "mailbox connector", "failures"]
+    return tabulate(rows, headers, maxcolwidths=_HOST_WIDTHS, disable_numparse=True)
+
+
+def _findings(report: dict[str, Any]) -> str:
+    rows = []
+    for host in report["hosts"]:
+        failed = [
+            finding for finding in host["findings"] if finding["outcome"] in ("fail", "error")
+        ]
+        for finding, endpoints in _grouped(failed):
+            rows.append(
+                [
+                    finding["severity"] if finding["outcome"] == "fail" else "error",
+                    printable(host["name"]),
+                    finding["check"],
+                    "\n".join(endpoints),
+                    printable(finding["detail"]),
+                ]
+            )
+    if not rows:
+        return "No failures."
+    rows.sort(key=lambda row: _SEVERITIES.index(row[0]) if row[0] in _SEVERITIES else -1)
+    headers = ["severity", "host", "check", "endpoints", "what"]
+    return tabulate(rows, headers, maxcolwidths=_FINDING_WIDTHS, disable_numparse=True)
+
+
+def _grouped(findings: list[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], list[str]]]:
+    """The same failure on several endpoints is one line."""
+
+    def same(finding: dict[str, Any]) -> tuple[int, str, str]:
+        severity = _SEVERITIES.index(finding["severity"])
+        return severity, finding["check"], finding["detail"]
+
+    for _, group in groupby(sorted(findings, key=same), key=same):
+        alike = list(group)
+        yield alike[0], list(dict.fromkeys(f["endpoint"] for f in alike if f["endpoint"]))
+
+
+def _failures(host: dict[str, Any]) -> str:
+    failed = [f["severity"] for f in host["findings"] if f["outcome"] == "fail"]
+    counts = [f"{failed.count(level)} {level}" for level in _SEVERITIES if level in failed]
+    unknown = sum(f["outcome"] == "not-assessed" for f in host["findings"])
+    if unknown:
+        counts.append(f"{unknown} not assessed")
+    return ", ".join(counts) or "none"
+
+
+def _worst(host: dict[str, Any]) -> tuple[int, str]:
+    failed = [_SEVERITIES.index(f["severity"]) for f in host["findings"] if f["outcome"] == "fail"]
+    return min(failed, default=len(_SEVERITIES)), host["name"]
+
+
+def printable(text: str, keep: str = "") -> str:
+    """Text that does nothing but appear: controls and direction marks are escaped.
+
+    `keep`: the control characters that may stay, such as line ends.
+    """
+    return "".join(
+        f"\\u{ord(sign):04x}"
+        if sign not in keep and unicodedata.category(sign) in ("Cc", "Cf", "Cs", "Co")
+        else sign
+        for sign in text
+    )
+
+
+FORMAT = Format("text", "the summary for a terminal", _render)

@@ -1,0 +1,122 @@
+"""Writes down what the run sets out to do, and builds the agent that it ships."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+
+try:
+    from mailwitness import zipapp
+    from mailwitness.evidence import folder
+    from mailwitness.evidence.names import client_names
+    from mailwitness.evidence.run import DEFAULT_PORTS, PlannedHost, Run
+except ImportError:
+    zipapp = None  # type: ignore[assignment]
+
+_CONTROLLER = "controller"
+# Variables of the inventory that later versions judge; ignoring them must not be silent.
+_NOT_YET = ("mailwitness_allowlists", "mailwitness_waivers", "mailwitness_contacts")
+
+
+class ActionModule(ActionBase):
+    """Runs on the control node alone, before anything is contacted."""
+
+    TRANSFERS_FILES = False
+    _supports_check_mode = True
+    _VALID_ARGS = frozenset({"output", "note"})
+
+    def run(
+        self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """The facts that the rest of the play goes by."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        if zipapp is None:
+            raise AnsibleActionFail(
+                "The Python that runs ansible-playbook has no mailwitness: install it there with "
+                f"'{(task_vars or {}).get('ansible_playbook_python')} -m pip install mailwitness'"
+            )
+        variables = task_vars or {}
+        started = datetime.now(UTC)
+        output = self._output(variables, started)
+        evidence = output / "evidence"
+        agent = zipapp.write(output / ".agent" / "mailwitness-agent.pyz")
+        run = self._plan(variables, started)
+        folder.write(folder.run_file(evidence), run)
+        result["ansible_facts"] = {
+            "mailwitness__output": str(output),
+            "mailwitness__evidence": str(evidence),
+            "mailwitness__zipapp": str(output / ".agent" / "mailwitness-agent.pyz"),
+            "mailwitness__sha256": agent.sha256,
+        }
+        return result
+
+    def _output(self, variables: dict[str, Any], started: datetime) -> Path:
+        """The folder of this run; evidence of configurations is not for every local user."""
+        given = self._task.args.get("output")
+        if given:
+            output = Path(given).expanduser().absolute()
+            output.mkdir(parents=True, exist_ok=True, mode=0o700)
+            return output
+        base = Path(variables.get("inventory_dir") or ".").absolute() / "reports"
+        output = base / started.strftime("%Y-%m-%dT%H%M%SZ")
+        output.mkdir(parents=True, exist_ok=True, mode=0o700)
+        link = base / "latest"
+        unfinished = base / ".latest"
+        unfinished.unlink(missing_ok=True)
+        unfinished.symlink_to(output.name)
+        unfinished.replace(link)
+        return output
+
+    def _plan(self, variables: dict[str, Any], started: datetime) -> Run:
+        chosen = variables["ansible_play_hosts_all"]  # what --limit leaves
+        groups = variables["groups"]
+        mail = [host for host in groups.get("mail", []) if host in chosen]
+        if not mail:
+            raise AnsibleActionFail("The inventory has no host in group 'mail' to audit.")
+        vantages = [host for host in groups.get("vantage", []) if host in chosen]
+        return Run(
+            started_at=started.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            note=self._task.args.get("note") or None,
+            inside=_selected("inspect", variables),
+            vantages=(_CONTROLLER, *vantages) if _selected("probe", variables) else (),
+            hosts=tuple(self._host(name, variables["hostvars"][name]) for name in mail),
+        )
+
+    def _host(self, name: str, its: Any) -> PlannedHost:
+        for variable in _NOT_YET:
+            if its.get(variable):
+                self._display.warning(f"{name}: {variable} is set and not judged by this version")
+        address = str(its.get("ansible_host") or name)
+        names = its.get("mailwitness_names")
+        try:
+            return PlannedHost(
+                name=name,
+                address=address,
+                names=tuple(map(str, names)) if names else client_names((name, address)),
+                ports=tuple(map(int, its.get("mailwitness_ports") or DEFAULT_PORTS)),
+                policies=tuple(map(str, its.get("mailwitness_policies") or ())),
+                trust_store=_content(its.get("mailwitness_trust_store")),
+            )
+        except (TypeError, ValueError) as error:
+            raise AnsibleActionFail(f"Inventory of {name}: {error}") from error
+        except OSError as error:
+            raise AnsibleActionFail(
+                f"Inventory of {name}: mailwitness_trust_store: {error.filename}: {error.strerror}"
+            ) from error
+
+
+def _content(path: str | None) -> str | None:
+    return Path(path).expanduser().read_text("utf-8") if path else None
+
+
+def _selected(tag: str, variables: dict[str, Any]) -> bool:
+    """Whether --tags and --skip-tags leave the part of the playbook with this tag."""
+    wanted = set(variables.get("ansible_run_tags") or ["all"])
+    skipped = set(variables.get("ansible_skip_tags") or [])
+    return not wanted.isdisjoint({"all", "tagged", tag}) and skipped.isdisjoint(
+        {"all", "tagged", tag}
+    )

@@ -1,0 +1,40 @@
+"""Judges the evidence of the run, shows the summary, and ends the play by what was found."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+
+
+class ActionModule(ActionBase):
+    """Runs `mailwitness judge` on the control node: the playbook and the command never differ."""
+
+    TRANSFERS_FILES = False
+    _supports_check_mode = True
+    _VALID_ARGS = frozenset({"evidence", "output", "fail_on"})
+
+    def run(
+        self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Failed where the command's exit status is not 0; `rc` is that status."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        arguments = self._task.args
+        command = [sys.executable, "-m", "mailwitness.cli", "judge", arguments["evidence"]]
+        command += ["--output", arguments["output"], "--fail-on", arguments["fail_on"]]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        self._display.display(f"\n{done.stdout}")
+        result["rc"] = done.returncode
+        result["report"] = f"{arguments['output']}/index.html"
+        if done.returncode != 0:
+            result["failed"] = True
+            result["msg"] = done.stderr.strip() or _MEANING.get(done.returncode, "it failed")
+        return result
+
+
+_MEANING = {
+    1: "The report is written; there are failed findings at or above mailwitness_fail_on.",
+    3: "The report is written; some hosts could not be audited.",
+}

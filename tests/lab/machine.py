@@ -1,0 +1,213 @@
+"""One running host: an overlay over its suite's base, booted by systemd-nspawn."""
+
+import os
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from tests.lab import suites
+from tests.lab.certificates import Authority
+from tests.lab.description import Description
+from tests.lab.errors import LabError
+from tests.lab.network import BRIDGE
+
+_MAILSERVER = Path(__file__).parent / "mailserver"
+_BOOT_SECONDS = 120.0
+# Exit of the container's init, systemd(1): SIGRTMIN+3 halts the system.
+_HALT = signal.SIGRTMIN + 3
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A host of the lab and its folder; it may be up or not."""
+
+    description: Description
+    folder: Path
+
+    @property
+    def root(self) -> Path:
+        """Its file system, while it is mounted."""
+        return self.folder / "root"
+
+    @property
+    def host_key(self) -> str:
+        """Its public ssh key, for known_hosts."""
+        return (self.folder / "host_key.pub").read_text().rsplit(" ", 1)[0]
+
+    def make(self, authority: Authority, login_key: str, password: str, names: str) -> None:
+        """Lay out the file system: configuration, certificates, keys and accounts."""
+        self._unmount()
+        shutil.rmtree(self.folder, ignore_errors=True)
+        for part in ("upper", "work", "root"):
+            (self.folder / part).mkdir(parents=True)
+        layers = f"lowerdir={suites.base(self.description.suite)}"
+        layers += f",upperdir={self.folder / 'upper'},workdir={self.folder / 'work'}"
+        subprocess.run(("mount", "-t", "overlay", "-o", layers, "overlay", self.root), check=True)
+        for tree in (_MAILSERVER / "any", _MAILSERVER / self.description.suite, self._files):
+            if tree.is_dir():
+                shutil.copytree(tree, self.root, dirs_exist_ok=True)
+        (self.root / "etc/hostname").write_text(f"{self.description.name}\n")
+        (self.root / "etc/hosts").write_text(f"127.0.0.1 localhost\n::1 localhost\n{names}")
+        # A name server that answers at once that it is not there: any other delays banners.
+        (self.root / "etc/resolv.conf").unlink(missing_ok=True)
+        (self.root / "etc/resolv.conf").write_text("nameserver 127.0.0.1\n")
+        for certificate in self.description.certificates:
+            if not certificate.after_boot:
+                authority.issue(certificate, self.root)
+        self._ssh(login_key, password)
+        users = self.root / "etc/dovecot/users"
+        users.write_text(f"tester:{{PLAIN}}{password}\n")
+        users.chmod(0o644)
+        prepare = (_MAILSERVER / "prepare.sh").read_text()
+        self._chroot("\n".join((prepare, *self.description.prepare)))
+
+    @property
+    def _files(self) -> Path:
+        return self.description.files
+
+    def _ssh(self, login_key: str, password: str) -> None:
+        user = self.description.user
+        home = Path("root" if user == "root" else f"home/{user}")
+        script = "ssh-keygen -q -t ed25519 -N '' -f /etc/ssh/ssh_host_ed25519_key\n"
+        if user != "root":
+            script += f"useradd -m -s /bin/sh {user}\n"
+            script += f"echo {shlex.quote(f'{user}:{password}')} | chpasswd\n"
+            if self.description.sudo == "password":
+                script += f"usermod -aG sudo {user}\n"
+        script += f"install -d -m 700 -o {user} -g {user} /{home}/.ssh\n"
+        self._chroot(script)
+        keys = self.root / home / ".ssh/authorized_keys"
+        keys.write_text(login_key)
+        self._chroot(f"chown {user}: /{home}/.ssh/authorized_keys")
+        shutil.copy(self.root / "etc/ssh/ssh_host_ed25519_key.pub", self.folder / "host_key.pub")
+
+    def _chroot(self, script: str) -> None:
+        done = subprocess.run(
+            ("chroot", self.root, "/bin/sh", "-e", "-c", script),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise LabError(f"{self.description.name}: preparing it failed: {done.stderr.strip()}")
+
+    def boot(self) -> None:
+        """Start it and give it its addresses; `wait` tells when it is ready."""
+        with (self.folder / "console.log").open("wb") as console:
+            process = subprocess.Popen(
+                (
+                    "systemd-nspawn",
+                    "--quiet",
+                    "--boot",
+                    f"--directory={self.root}",
+                    "--register=no",
+                    "--keep-unit",
+                    f"--network-bridge={BRIDGE}",
+                    f"--machine={self.description.name}",
+                ),
+                stdin=subprocess.DEVNULL,
+                stdout=console,
+                stderr=console,
+                start_new_session=True,
+            )
+        (self.folder / "pid").write_text(str(process.pid))
+        self._until(lambda: self._init() is not None, "start its init")
+        for address, length in ((self.description.ipv4, 24), (self.description.ipv6, 64)):
+            nodad = ["nodad"] if ":" in address else []
+            self._in_network("ip", "address", "add", f"{address}/{length}", "dev", "host0", *nodad)
+        self._in_network("ip", "link", "set", "host0", "up")
+
+    def wait(self) -> None:
+        """Until its services run and its ports listen."""
+        self._until(
+            lambda: self.run(("systemctl", "is-system-running")).stdout.strip() == "running",
+            "reach the state running (systemctl --failed in it tells why)",
+        )
+        for port in (22, *self.description.ready):
+            self._until(partial(self._listens, port), f"listen on port {port}")
+
+    def renew(self, authority: Authority) -> None:
+        """Issue the certificates that are renewed behind the daemons' backs."""
+        for certificate in self.description.certificates:
+            if certificate.after_boot:
+                authority.issue(certificate, self.root)
+
+    def run(self, argv: Sequence[str]) -> "subprocess.CompletedProcess[str]":
+        """Run a command in it, as root."""
+        return subprocess.run(
+            self.command(argv), capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+        )
+
+    def command(self, argv: Sequence[str]) -> list[str]:
+        """The command of this machine that runs `argv` in the host, as root."""
+        init = self._init()
+        if init is None:
+            raise LabError(f"{self.description.name} is not up")
+        return ["nsenter", f"--target={init}", "--all", "--", *argv]
+
+    def is_up(self) -> bool:
+        """Whether its container runs."""
+        return self._init() is not None
+
+    def halt(self) -> None:
+        """End it, its init first, and unmount it; nothing happens where it is not up."""
+        init, container = self._init(), self._container()
+        if init is not None:
+            os.kill(init, _HALT)
+        deadline = time.monotonic() + 15
+        while self._container() is not None and time.monotonic() < deadline:
+            time.sleep(0.1)
+        if container is not None and self._container() == container:
+            os.kill(container, signal.SIGKILL)
+        (self.folder / "pid").unlink(missing_ok=True)
+        self._unmount()
+
+    def _unmount(self) -> None:
+        if os.path.ismount(self.root):
+            subprocess.run(("umount", "--lazy", self.root), check=True)
+
+    def _container(self) -> int | None:
+        """The pid of its systemd-nspawn, if that is still what runs under that pid."""
+        try:
+            pid = int((self.folder / "pid").read_text())
+            command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        except (OSError, ValueError):
+            return None
+        return pid if f"--directory={self.root}".encode() in command else None
+
+    def _init(self) -> int | None:
+        """The pid of its first process, which is the child of systemd-nspawn."""
+        container = self._container()
+        if container is None:
+            return None
+        try:
+            children = Path(f"/proc/{container}/task/{container}/children").read_text().split()
+        except OSError:
+            return None
+        return int(children[0]) if children else None
+
+    def _in_network(self, *argv: str) -> None:
+        subprocess.run(("nsenter", f"--target={self._init()}", "--net", "--", *argv), check=True)
+
+    def _listens(self, port: int) -> bool:
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as client:
+            client.settimeout(1)
+            return client.connect_ex((self.description.ipv4, port)) == 0
+
+    def _until(self, condition: Callable[[], bool], what: str) -> None:
+        begun = time.monotonic()
+        while not condition():
+            passed = time.monotonic() - begun
+            # Right after its start the container does not bear its own command line yet.
+            ended = passed > 1 and self._container() is None
+            if passed > _BOOT_SECONDS or ended:
+                log = self.folder / "console.log"
+                raise LabError(f"{self.description.name} did not {what}; its console: {log}")
+            time.sleep(0.1)
