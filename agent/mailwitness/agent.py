@@ -9,7 +9,7 @@ from mailwitness import __version__
 from mailwitness.evidence.codec import dumps
 from mailwitness.evidence.run import DEFAULT_PORTS
 from mailwitness.host.inspect import Request, inspect
-from mailwitness.probe.observe import observe
+from mailwitness.probe.observe import Endpoint, observe
 from mailwitness.probe.run import probe
 from mailwitness.probe.targets import Target, read_targets
 
@@ -67,7 +67,7 @@ def _inspect(arguments: argparse.Namespace) -> None:
     request = Request(arguments.host, arguments.address, tuple(arguments.port or DEFAULT_PORTS))
     evidence = inspect(
         request,
-        lambda listeners: observe([(address, port, names) for address, port in listeners]),
+        lambda listeners: observe([Endpoint(address, port, names) for address, port in listeners]),
     )
     sys.stdout.write(dumps(evidence) + "\n")
 

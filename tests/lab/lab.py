@@ -139,14 +139,12 @@ class Lab:
         """Every host that is up or is meant to be down; strict host keys stay on."""
         known = self.state / "ssh/known_hosts"
         up = {name: self.machine(name) for name in self.hosts if self.machine(name).is_up()}
-        known.write_text(
-            "".join(f"{m.description.ipv4} {m.host_key}\n" for m in up.values())
-        )
-        listed = {
-            name: host for name, host in self.hosts.items() if name in up or not host.boot
-        }
+        known.write_text("".join(f"{m.description.ipv4} {m.host_key}\n" for m in up.values()))
+        listed = {name: host for name, host in self.hosts.items() if name in up or not host.boot}
         groups: dict[str, Any] = {
-            group: {"hosts": {n: self._variables(h) for n, h in listed.items() if group in h.groups}}
+            group: {
+                "hosts": {n: self._variables(h) for n, h in listed.items() if group in h.groups}
+            }
             for group in ("mail", "vantage")
         }
         groups["mail"]["vars"] = {"mailwitness_trust_store": str(self.authority.root)}

@@ -12,11 +12,10 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from tests.lab import suites
+from tests.lab import cgroup, network, suites
 from tests.lab.certificates import Authority
 from tests.lab.description import Description
 from tests.lab.errors import LabError
-from tests.lab.network import BRIDGE
 
 _MAILSERVER = Path(__file__).parent / "mailserver"
 _BOOT_SECONDS = 120.0
@@ -103,13 +102,19 @@ class Machine:
         with (self.folder / "console.log").open("wb") as console:
             process = subprocess.Popen(
                 (
+                    "/bin/sh",
+                    "-c",
+                    cgroup.ENTER,
+                    "sh",
+                    *cgroup.make(self.description.name),
+                    "--",
                     "systemd-nspawn",
                     "--quiet",
                     "--boot",
                     f"--directory={self.root}",
                     "--register=no",
                     "--keep-unit",
-                    f"--network-bridge={BRIDGE}",
+                    f"--network-bridge={network.BRIDGE}",
                     f"--machine={self.description.name}",
                 ),
                 stdin=subprocess.DEVNULL,
@@ -142,7 +147,11 @@ class Machine:
     def run(self, argv: Sequence[str]) -> "subprocess.CompletedProcess[str]":
         """Run a command in it, as root."""
         return subprocess.run(
-            self.command(argv), capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+            self.command(argv),
+            capture_output=True,
+            text=True,
+            check=False,
+            stdin=subprocess.DEVNULL,
         )
 
     def command(self, argv: Sequence[str]) -> list[str]:
@@ -167,6 +176,8 @@ class Machine:
         if container is not None and self._container() == container:
             os.kill(container, signal.SIGKILL)
         (self.folder / "pid").unlink(missing_ok=True)
+        network.detach(self.description.name)
+        cgroup.remove(self.description.name)
         self._unmount()
 
     def _unmount(self) -> None:
@@ -205,7 +216,7 @@ class Machine:
         begun = time.monotonic()
         while not condition():
             passed = time.monotonic() - begun
-            # Right after its start the container does not bear its own command line yet.
+            # While a process becomes another program it has no command line for a moment.
             ended = passed > 1 and self._container() is None
             if passed > _BOOT_SECONDS or ended:
                 log = self.folder / "console.log"

@@ -27,5 +27,12 @@ def down() -> None:
         _ip("link", "delete", BRIDGE)
 
 
+def detach(name: str) -> None:
+    """Take the bridge's end of a host's cable away; the kernel itself may take a while to."""
+    cable = f"vb-{name}"[:15]  # systemd-nspawn(1); IFNAMSIZ is 16 with its zero
+    if Path(f"/sys/class/net/{cable}").exists():
+        subprocess.run(("ip", "link", "delete", cable), check=False, capture_output=True)
+
+
 def _ip(*argv: str) -> None:
     subprocess.run(("ip", *argv), check=True)

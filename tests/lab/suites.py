@@ -82,9 +82,7 @@ def _make(suite: str, root: Path, log: Path) -> None:
     with log.open("wb") as output:
 
         def run(*argv: str) -> None:
-            subprocess.run(
-                argv, check=True, stdin=subprocess.DEVNULL, stdout=output, stderr=output
-            )
+            subprocess.run(argv, check=True, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
 
         run("debootstrap", "--variant=minbase", suite, str(root), _mirror())
         shutil.copy("/etc/resolv.conf", root / "etc/resolv.conf")
@@ -113,5 +111,7 @@ def _sources() -> Iterator[str]:
 
 def _proxy_settings() -> Iterator[Path]:
     for file in Path("/etc/apt/apt.conf.d").iterdir():
-        if re.search(r"Acquire::\S*(Proxy|CaInfo)", file.read_text(errors="replace"), re.IGNORECASE):
+        if re.search(
+            r"Acquire::\S*(Proxy|CaInfo)", file.read_text(errors="replace"), re.IGNORECASE
+        ):
             yield file

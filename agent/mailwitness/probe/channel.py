@@ -1,0 +1,209 @@
+"""A connection to speak over: lines and bytes with limits, in clear or through TLS."""
+
+import asyncio
+import contextlib
+import errno
+import os
+import ssl
+import time
+from typing import Optional
+
+from mailwitness.evidence.probe import Reach, ReachState
+from mailwitness.probe.limits import Limits
+
+_CHUNK = 16384
+_UNREACHABLE = (errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.ENETDOWN)
+
+
+class ChannelError(Exception):
+    """The conversation cannot go on; the message says what the server did."""
+
+
+class SilentError(ChannelError):
+    """Nothing came within the time limit: this proves nothing of the server's will."""
+
+
+class ClosedError(ChannelError):
+    """The server closed or reset the connection."""
+
+
+class NotReachedError(Exception):
+    """No connection came about."""
+
+    def __init__(self, reach: Reach) -> None:
+        super().__init__(reach.detail)
+        self.reach = reach
+
+
+class Channel:
+    """A TCP connection. Every wait on the server has a limit, and so has what it may send."""
+
+    def __init__(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, limits: Limits
+    ) -> None:
+        self.limits = limits
+        self._reader = reader
+        self._writer = writer
+        self._buffer = bytearray()
+        self._received = 0
+
+    @property
+    def own_address(self) -> str:
+        """The address of this end."""
+        return str(self._writer.get_extra_info("sockname")[0]).partition("%")[0]
+
+    async def line(self, timeout: Optional[float] = None) -> bytes:
+        """The next line, without its end."""
+        while b"\n" not in self._buffer:
+            if len(self._buffer) > self.limits.line:
+                raise ChannelError(f"a line of more than {self.limits.line} bytes")
+            await self._more(timeout or self.limits.read, self.limits.dialogue)
+        line, _, rest = bytes(self._buffer).partition(b"\n")
+        self._buffer[:] = rest
+        return line.rstrip(b"\r")
+
+    async def exactly(self, count: int) -> bytes:
+        """Exactly so many bytes."""
+        while len(self._buffer) < count:
+            await self._more(self.limits.read, self.limits.handshake)
+        taken = bytes(self._buffer[:count])
+        del self._buffer[:count]
+        return taken
+
+    def pending(self) -> bytes:
+        """What has come and was not asked for yet."""
+        return bytes(self._buffer)
+
+    async def send(self, data: bytes) -> None:
+        """All of `data`."""
+        try:
+            self._writer.write(data)
+            await asyncio.wait_for(self._writer.drain(), self.limits.read)
+        except asyncio.TimeoutError:
+            raise SilentError(f"took no data for {self.limits.read:g} s") from None
+        except OSError as error:
+            raise ClosedError(f"connection lost: {error.strerror or error}") from None
+
+    async def close(self) -> None:
+        """End the connection in order; what the server makes of it does not matter any more."""
+        self._writer.close()
+        with contextlib.suppress(OSError, ssl.SSLError, asyncio.TimeoutError):
+            await asyncio.wait_for(self._writer.wait_closed(), 1)
+
+    async def _more(self, timeout: float, most: int) -> None:
+        chunk = await self.receive(timeout)
+        self._received += len(chunk)
+        if self._received > most:
+            raise ChannelError(f"more than {most} bytes were sent")
+        self._buffer += chunk
+
+    async def receive(self, timeout: float) -> bytes:
+        """Whatever comes next, at least one byte."""
+        try:
+            chunk = await asyncio.wait_for(self._reader.read(_CHUNK), timeout)
+        except asyncio.TimeoutError:
+            raise SilentError(f"nothing came for {timeout:g} s") from None
+        except OSError as error:
+            raise ClosedError(f"connection reset: {error.strerror or error}") from None
+        if not chunk:
+            raise ClosedError("connection closed")
+        return chunk
+
+
+class TlsChannel(Channel):
+    """The same over TLS. Python's own start_tls on streams exists from 3.11 on only."""
+
+    def __init__(self, plain: Channel, context: ssl.SSLContext, server_name: Optional[str]) -> None:
+        super().__init__(plain._reader, plain._writer, plain.limits)
+        self._plain = plain
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=server_name)
+
+    async def handshake(self) -> None:
+        """Shake hands.
+
+        Raises:
+            ChannelError: it failed, with what the TLS library says.
+        """
+        received = 0
+        while True:
+            try:
+                self.tls.do_handshake()
+            except ssl.SSLWantReadError:
+                await self._flush()
+                chunk = await self._plain.receive(self.limits.read)
+                received += len(chunk)
+                if received > self.limits.handshake:
+                    raise ChannelError("the handshake has no end") from None
+                self._incoming.write(chunk)
+            except ssl.SSLError as error:
+                with contextlib.suppress(ChannelError):
+                    await self._flush()  # the alert that tells the server why
+                raise ChannelError(f"TLS handshake: {error.reason or error}") from None
+            else:
+                await self._flush()
+                return
+
+    async def send(self, data: bytes) -> None:
+        """All of `data`, encrypted."""
+        self.tls.write(data)
+        await self._flush()
+
+    async def receive(self, timeout: float) -> bytes:
+        """Whatever comes next, decrypted."""
+        deadline = time.monotonic() + timeout
+        while True:
+            try:
+                return self._decrypted()
+            except ssl.SSLWantReadError:
+                left = max(0.001, deadline - time.monotonic())
+                self._incoming.write(await self._plain.receive(left))
+
+    def _decrypted(self) -> bytes:
+        try:
+            chunk = self.tls.read(_CHUNK)
+        except ssl.SSLWantReadError:
+            raise
+        except ssl.SSLError as error:
+            raise ClosedError(f"TLS: {error.reason or error}") from None
+        if not chunk:
+            raise ClosedError("connection closed")
+        return chunk
+
+    async def _flush(self) -> None:
+        data = self._outgoing.read()
+        if data:
+            await self._plain.send(data)
+
+
+async def dial(
+    address: str, port: int, limits: Limits, source_address: Optional[str] = None
+) -> tuple[Channel, Reach]:
+    """A connection, and how long it took.
+
+    Raises:
+        NotReachedError: there is none, with its kind.
+    """
+    begun = time.monotonic()
+
+    def reach(state: ReachState, detail: str) -> Reach:
+        return Reach(state, detail, round((time.monotonic() - begun) * 1000, 1))
+
+    local = (source_address, 0) if source_address else None
+    try:
+        opening = asyncio.open_connection(address, port, limit=_CHUNK, local_addr=local)
+        reader, writer = await asyncio.wait_for(opening, limits.connect)
+    except asyncio.TimeoutError:
+        detail = f"nothing came back within {limits.connect:g} s"
+        raise NotReachedError(reach("filtered", detail)) from None
+    except ConnectionRefusedError:
+        raise NotReachedError(reach("refused", "connection refused")) from None
+    except ConnectionResetError:
+        raise NotReachedError(reach("reset", "connection reset")) from None
+    except OSError as error:
+        if error.errno == errno.ETIMEDOUT:
+            raise NotReachedError(reach("filtered", "connection timed out")) from None
+        state: ReachState = "unreachable" if error.errno in _UNREACHABLE else "error"
+        detail = os.strerror(error.errno) if error.errno else str(error)
+        raise NotReachedError(reach(state, detail)) from None
+    return Channel(reader, writer, limits), reach("open", "connected")

@@ -1,0 +1,153 @@
+"""The mail protocols up to the point where TLS begins, and their orderly end."""
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+from mailwitness.evidence.probe import Capabilities, Protocol, Starttls
+from mailwitness.probe.channel import Channel, ChannelError
+
+_MAX_LINES = 200
+_MAX_TEXT = 2048
+
+
+class Dialogue(ABC):
+    """What to say in one protocol. It never logs in and never sends two commands at once:
+    fail2ban's default filters count both as attacks.
+    """
+
+    GREETING: ClassVar[bytes]  # how the first line begins
+
+    async def greeting(self, channel: Channel) -> str:
+        """The server's first words, to their end."""
+        line = await channel.line(channel.limits.greeting)
+        if not line.startswith(self.GREETING):
+            raise ChannelError(f"no such greeting: {text(line)[:200]!a}")
+        return text(line)
+
+    @abstractmethod
+    async def capabilities(self, channel: Channel) -> Capabilities:
+        """What the server says it can do."""
+
+    @abstractmethod
+    async def starttls(self, channel: Channel, offered: Capabilities) -> Starttls:
+        """Ask for TLS; the state is `ready` where the next byte is to be the hello."""
+
+    @abstractmethod
+    async def goodbye(self, channel: Channel) -> None:
+        """Take leave; the answer is not waited for."""
+
+
+class Imap(Dialogue):
+    """RFC 9051."""
+
+    GREETING = b"* "
+
+    async def capabilities(self, channel: Channel) -> Capabilities:
+        await channel.send(b"a1 CAPABILITY\r\n")
+        words: list[str] = []
+        for _ in range(_MAX_LINES):
+            line = text(await channel.line())
+            if line.upper().startswith("* CAPABILITY "):
+                words += line.split()[2:]
+            elif line.startswith("a1 "):
+                return Capabilities(tuple(words))
+        raise ChannelError("no end of the answer to CAPABILITY")
+
+    async def starttls(self, channel: Channel, offered: Capabilities) -> Starttls:
+        if not offered.says("STARTTLS"):
+            return Starttls("not-offered", "")
+        await channel.send(b"a2 STARTTLS\r\n")
+        for _ in range(_MAX_LINES):
+            line = text(await channel.line())
+            if line.startswith("a2 "):
+                return _upgrade(line, ready=line.upper().startswith("A2 OK"))
+        raise ChannelError("no end of the answer to STARTTLS")
+
+    async def goodbye(self, channel: Channel) -> None:
+        await channel.send(b"a3 LOGOUT\r\n")
+
+
+class Pop3(Dialogue):
+    """RFC 1939, RFC 2449 (CAPA), RFC 2595 (STLS)."""
+
+    GREETING = b"+OK"
+
+    async def capabilities(self, channel: Channel) -> Capabilities:
+        await channel.send(b"CAPA\r\n")
+        first = text(await channel.line())
+        if not first.startswith("+OK"):
+            raise ChannelError(f"CAPA answered {first[:200]!a}")
+        lines: list[str] = []
+        while len(lines) < _MAX_LINES:
+            line = text(await channel.line())
+            if line == ".":
+                return Capabilities(tuple(lines))
+            lines.append(line)
+        raise ChannelError("no end of the answer to CAPA")
+
+    async def starttls(self, channel: Channel, offered: Capabilities) -> Starttls:
+        if not offered.says("STLS"):
+            return Starttls("not-offered", "")
+        await channel.send(b"STLS\r\n")
+        line = text(await channel.line())
+        return _upgrade(line, ready=line.startswith("+OK"))
+
+    async def goodbye(self, channel: Channel) -> None:
+        await channel.send(b"QUIT\r\n")
+
+
+class Smtp(Dialogue):
+    """RFC 5321, RFC 3207 (STARTTLS)."""
+
+    GREETING = b"220"
+
+    async def greeting(self, channel: Channel) -> str:
+        lines = await _reply(channel, channel.limits.greeting)
+        if not lines[0].startswith("220"):
+            raise ChannelError(f"no such greeting: {lines[0][:200]!a}")
+        return lines[-1]
+
+    async def capabilities(self, channel: Channel) -> Capabilities:
+        await channel.send(b"EHLO " + _literal(channel.own_address) + b"\r\n")
+        lines = await _reply(channel, channel.limits.read)
+        if not lines[0].startswith("250"):
+            raise ChannelError(f"EHLO answered {lines[0][:200]!a}")
+        return Capabilities(tuple(line[4:] for line in lines[1:]))
+
+    async def starttls(self, channel: Channel, offered: Capabilities) -> Starttls:
+        if not offered.says("STARTTLS"):
+            return Starttls("not-offered", "")
+        await channel.send(b"STARTTLS\r\n")
+        lines = await _reply(channel, channel.limits.read)
+        return _upgrade(lines[-1], ready=lines[0].startswith("220"))
+
+    async def goodbye(self, channel: Channel) -> None:
+        await channel.send(b"QUIT\r\n")
+
+
+DIALOGUES: dict[Protocol, Dialogue] = {"imap": Imap(), "pop3": Pop3(), "smtp": Smtp()}
+
+
+def text(line: bytes) -> str:
+    """A line as text of bounded length; bytes that are no UTF-8 as backslash escapes."""
+    return line[:_MAX_TEXT].decode("utf-8", "backslashreplace")
+
+
+def _upgrade(answer: str, *, ready: bool) -> Starttls:
+    return Starttls("ready" if ready else "refused", answer[:200])
+
+
+async def _reply(channel: Channel, timeout: float) -> list[str]:
+    """A reply of one line or more (RFC 5321 §4.2.1: a hyphen after the code, more follow)."""
+    lines: list[str] = []
+    while len(lines) < _MAX_LINES:
+        line = text(await channel.line(timeout))
+        lines.append(line)
+        if line[3:4] != "-":
+            return lines
+    raise ChannelError("a reply without end")
+
+
+def _literal(address: str) -> bytes:
+    """This end as EHLO may name it without a look-up (RFC 5321 §4.1.3)."""
+    return f"[{'IPv6:' if ':' in address else ''}{address}]".encode("ascii")

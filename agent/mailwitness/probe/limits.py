@@ -1,0 +1,21 @@
+"""How long and how much the probe bears of a server, and how little the server of the probe."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Times in seconds, sizes in bytes. The defaults' reasons stand beside them."""
+
+    connect: float = 5.0
+    # postscreen holds the last line of its greeting back for 6 s, and a Postfix that cannot
+    # resolve the client's name takes as long as its resolver.
+    greeting: float = 20.0
+    read: float = 10.0
+    endpoint: float = 90.0  # everything about one port, however slowly each answer comes
+    line: int = 8192  # RFC 9051 §4 asks for 8,192; SMTP and POP3 need 512
+    dialogue: int = 65536
+    handshake: int = 262144  # a chain of certificates is some 10 KiB
+    # Postfix answers 421 to the 51st connection of a client, fail2ban counts in aggressive mode.
+    connections_per_host: int = 8
+    connections: int = 64

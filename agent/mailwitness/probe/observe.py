@@ -1,0 +1,346 @@
+"""Everything about one port: reach it, hear what it says, and ask for each version of TLS."""
+
+import asyncio
+import contextlib
+import dataclasses
+from collections.abc import AsyncIterator, Awaitable, Sequence
+from datetime import datetime, timezone
+from typing import Optional, TypeVar, Union
+
+from mailwitness.evidence.missing import Missing
+from mailwitness.evidence.probe import (
+    Capabilities,
+    Observation,
+    Protocol,
+    Reach,
+    ServedChain,
+    Session,
+    Starttls,
+    TlsMode,
+    VersionAnswer,
+    VersionName,
+)
+from mailwitness.probe.channel import (
+    Channel,
+    ChannelError,
+    ClosedError,
+    NotReachedError,
+    dial,
+)
+from mailwitness.probe.dialogues import DIALOGUES, Dialogue, text
+from mailwitness.probe.handshake import chain_of, served_chain, shake_hands
+from mailwitness.probe.hello import NUMBERS, Alert, ServerHello, say_hello
+from mailwitness.probe.limits import Limits
+
+# RFC 8314 §3.3 and RFC 6409 for the ports; where TLS begins on each.
+_USUAL: dict[int, tuple[Protocol, TlsMode]] = {
+    25: ("smtp", "starttls"),
+    110: ("pop3", "starttls"),
+    143: ("imap", "starttls"),
+    465: ("smtp", "implicit"),
+    587: ("smtp", "starttls"),
+    993: ("imap", "implicit"),
+    995: ("pop3", "implicit"),
+}
+_RECOGNISED: dict[bytes, Protocol] = {b"* ": "imap", b"+OK": "pop3", b"220": "smtp"}
+_SILENCE = 3.0  # after which a server on an unknown port is taken to wait for a hello
+
+_T = TypeVar("_T")
+
+
+@dataclasses.dataclass(frozen=True)
+class Endpoint:
+    """A port of an address, and the names to ask for there."""
+
+    address: str
+    port: int
+    names: tuple[str, ...]
+
+
+class Conversations:
+    """Opens connections to one host, a few at a time."""
+
+    def __init__(
+        self, limits: Limits, everywhere: asyncio.Semaphore, source_address: Optional[str] = None
+    ) -> None:
+        self.limits = limits
+        self._everywhere = everywhere
+        self._here = asyncio.Semaphore(limits.connections_per_host)
+        self._source_address = source_address
+
+    @contextlib.asynccontextmanager
+    async def open(self, endpoint: Endpoint) -> "AsyncIterator[tuple[Channel, Reach]]":
+        """A connection and how it was reached; it is closed in the end."""
+        async with self._here, self._everywhere:
+            channel, reach = await dial(
+                endpoint.address, endpoint.port, self.limits, self._source_address
+            )
+            try:
+                yield channel, reach
+            finally:
+                await channel.close()
+
+
+def observe(endpoints: Sequence[Endpoint], limits: Limits = Limits()) -> tuple[Observation, ...]:
+    """What these ports of one host answer, all at once."""
+
+    async def together() -> list[Observation]:
+        talks = Conversations(limits, asyncio.Semaphore(limits.connections))
+        return await asyncio.gather(*(observe_endpoint(talks, one) for one in endpoints))
+
+    return tuple(asyncio.run(together()))
+
+
+async def observe_endpoint(talks: Conversations, endpoint: Endpoint) -> Observation:
+    """One port, within its time limit; whatever goes wrong is part of the observation."""
+    protocol, tls = _USUAL.get(endpoint.port, ("smtp", "starttls"))
+    looking = _Look(talks, endpoint, protocol, tls)
+    session: Union[Session, Missing]
+    try:
+        session = await asyncio.wait_for(looking.session(), talks.limits.endpoint)
+    except NotReachedError as error:
+        session = Missing(f"no connection: {error}")
+        looking.reach = error.reach
+    except asyncio.TimeoutError:
+        session = Missing(f"no end within {talks.limits.endpoint:g} s")
+    except ChannelError as error:
+        session = Missing(str(error))
+    except Exception as error:  # noqa: BLE001 - a bug here must not cost the other endpoints
+        session = Missing(f"the probe broke: {type(error).__name__}: {error}")
+    return Observation(
+        address=endpoint.address,
+        port=endpoint.port,
+        protocol=looking.protocol,
+        tls=looking.tls,
+        observed_at=looking.began,
+        reach=looking.reach,
+        session=session,
+    )
+
+
+class _Look:
+    """The steps of one observation, and what is known of the endpoint so far."""
+
+    def __init__(
+        self, talks: Conversations, endpoint: Endpoint, protocol: Protocol, tls: TlsMode
+    ) -> None:
+        self.talks = talks
+        self.endpoint = endpoint
+        self.protocol = protocol
+        self.tls = tls
+        self.began = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+        self.reach = Reach("error", "no connection was tried", 0.0)
+
+    @property
+    def dialogue(self) -> Dialogue:
+        return DIALOGUES[self.protocol]
+
+    async def session(self) -> Session:
+        """First one whole conversation, then the questions that need a connection each."""
+        if self.endpoint.port not in _USUAL:
+            await self._recognise()
+        first = await self._converse()
+        if first.starttls is not None and first.starttls.state != "ready":
+            return first
+        answers = await asyncio.gather(*(self._ask(version) for version in NUMBERS))
+        works = bool(first.chains) or any(isinstance(a, ServerHello) for a in answers)
+        versions = tuple(
+            _judge(version, answer, works=works) for version, answer in zip(NUMBERS, answers)
+        )
+        chains = await self._chains(versions, first.chains)
+        return dataclasses.replace(first, versions=versions, chains=chains)
+
+    async def _recognise(self) -> None:
+        """What an unknown port speaks: servers of all three protocols speak first."""
+        async with self.talks.open(self.endpoint) as (channel, self.reach):
+            try:
+                line = await channel.line(_SILENCE)
+                self.tls = "starttls"
+            except ClosedError:
+                raise
+            except ChannelError:
+                self.tls = "implicit"
+                tls = await shake_hands(channel, None)
+                line = await tls.line(channel.limits.greeting)
+        for beginning, protocol in _RECOGNISED.items():
+            if line.startswith(beginning):
+                self.protocol = protocol
+                return
+        raise ChannelError(f"neither IMAP, POP3 nor SMTP: {text(line)[:200]!a}")
+
+    async def _converse(self) -> Session:
+        """Greeting, capabilities, TLS by the local library, capabilities, goodbye."""
+        async with self.talks.open(self.endpoint) as (channel, self.reach):
+            if self.tls == "implicit":
+                return await self._inside(
+                    channel,
+                    Session(
+                        greeting=Missing("it comes inside TLS"),
+                        before_tls=None,
+                        starttls=None,
+                        inside_tls=Missing("no handshake"),
+                        versions=(),
+                        chains=(),
+                    ),
+                )
+            greeting = await self.dialogue.greeting(channel)
+            before_tls = await _or_missing(self.dialogue.capabilities(channel))
+            plain = Session(
+                greeting=greeting,
+                before_tls=before_tls,
+                starttls=Starttls("unknown", "the capabilities are not known"),
+                inside_tls=Missing("no TLS"),
+                versions=(),
+                chains=(),
+            )
+            if isinstance(before_tls, Missing):
+                return plain
+            upgrade = await self._upgrade(channel, before_tls)
+            plain = dataclasses.replace(plain, starttls=upgrade)
+            if upgrade.state != "ready":
+                with contextlib.suppress(ChannelError):
+                    await self.dialogue.goodbye(channel)
+                return plain
+            return await self._inside(channel, plain)
+
+    async def _upgrade(self, channel: Channel, offered: Capabilities) -> Starttls:
+        try:
+            upgrade = await self.dialogue.starttls(channel, offered)
+        except ChannelError as error:
+            return Starttls("unknown", str(error))
+        if upgrade.state == "ready" and channel.pending():
+            return Starttls("refused", "data follows the answer to STARTTLS before any TLS")
+        return upgrade
+
+    async def _inside(self, channel: Channel, session: Session) -> Session:
+        """The session with what is said inside TLS; without it where no handshake succeeds."""
+        try:
+            tls = await shake_hands(channel, None)
+        except ChannelError as error:
+            missing = Missing(str(error))
+            implicit = session.before_tls is None
+            return dataclasses.replace(
+                session, inside_tls=missing, greeting=missing if implicit else session.greeting
+            )
+        greeting = session.greeting
+        if isinstance(greeting, Missing):
+            greeting = await _or_missing(self.dialogue.greeting(tls))
+        inside: Union[Capabilities, Missing]
+        if isinstance(greeting, Missing):
+            inside = greeting
+        else:
+            inside = await _or_missing(self.dialogue.capabilities(tls))
+            with contextlib.suppress(ChannelError):
+                await self.dialogue.goodbye(tls)
+        return dataclasses.replace(
+            session, greeting=greeting, inside_tls=inside, chains=(served_chain(tls, None),)
+        )
+
+    async def _ask(
+        self, version: VersionName, server_name: Optional[str] = None, *, anonymous: bool = True
+    ) -> Union[ServerHello, Alert, ChannelError, NotReachedError]:
+        """One hello on a connection of its own."""
+        try:
+            async with self.talks.open(self.endpoint) as (channel, _):
+                await self._to_tls(channel)
+                return await say_hello(channel, version, server_name, anonymous=anonymous)
+        except (ChannelError, NotReachedError) as error:
+            return error
+
+    async def _to_tls(self, channel: Channel) -> None:
+        """To where the hello is due, by the same words as at first."""
+        if self.tls == "implicit":
+            return
+        try:
+            await self.dialogue.greeting(channel)
+            upgrade = await self.dialogue.starttls(
+                channel, await self.dialogue.capabilities(channel)
+            )
+        except ChannelError as error:
+            raise BeforeHelloError(str(error)) from None
+        if upgrade.state != "ready":
+            raise BeforeHelloError(f"STARTTLS {upgrade.state}: {upgrade.detail}")
+
+    async def _chains(
+        self, versions: Sequence[VersionAnswer], first: tuple[ServedChain, ...]
+    ) -> tuple[ServedChain, ...]:
+        """The chain without a server name, and for each name the one that it brings."""
+        in_clear = [
+            answer.version
+            for answer in versions
+            if answer.accepted is True and answer.version != "TLSv1.3"
+        ]
+        names = (None, *self.endpoint.names)
+        if not in_clear and not any(answer.accepted is True for answer in versions):
+            return first
+        return tuple(
+            await asyncio.gather(
+                *(
+                    self._chain(in_clear[-1] if in_clear else None, name)
+                    if name is not None or in_clear or not first
+                    else _done(first[0])
+                    for name in names
+                )
+            )
+        )
+
+    async def _chain(
+        self, version: Optional[VersionName], server_name: Optional[str]
+    ) -> ServedChain:
+        """In clear by `version`; by a real handshake where only TLS 1.3 is left."""
+        if version is None:
+            return await self._chain_of_handshake(server_name)
+        answer = await self._ask(version, server_name, anonymous=False)
+        if isinstance(answer, ServerHello) and answer.certificates:
+            return chain_of(server_name, answer.certificates)
+        said = answer.proof if isinstance(answer, (ServerHello, Alert)) else str(answer)
+        nothing = Missing(f"no certificate came: {said}")
+        return ServedChain(server_name, nothing, nothing)
+
+    async def _chain_of_handshake(self, server_name: Optional[str]) -> ServedChain:
+        try:
+            async with self.talks.open(self.endpoint) as (channel, _):
+                await self._to_tls(channel)
+                tls = await shake_hands(channel, server_name)
+                with contextlib.suppress(ChannelError):
+                    await self.dialogue.goodbye(tls)
+                return served_chain(tls, server_name)
+        except (ChannelError, NotReachedError) as error:
+            nothing = Missing(str(error))
+            return ServedChain(server_name, nothing, nothing)
+
+
+class BeforeHelloError(ChannelError):
+    """The connection broke off before a hello could be sent: it says nothing of TLS."""
+
+
+def _judge(
+    version: VersionName,
+    answer: Union[ServerHello, Alert, ChannelError, NotReachedError],
+    *,
+    works: bool,
+) -> VersionAnswer:
+    """Accepted or refused where the server itself says so, else not known.
+
+    Dovecot refuses a version by closing without an alert: that counts as its word only
+    where another hello of this observation was answered (`works`).
+    """
+    if isinstance(answer, ServerHello):
+        return VersionAnswer(version, answer.version == NUMBERS[version], answer.proof)
+    if isinstance(answer, Alert):
+        accepted = False if answer.refuses else Missing(f"{answer.proof} says nothing of versions")
+        return VersionAnswer(version, accepted, answer.proof)
+    if isinstance(answer, ClosedError) and works:
+        return VersionAnswer(version, accepted=False, proof=f"{answer} in answer to the hello")
+    return VersionAnswer(version, Missing(str(answer)), "")
+
+
+async def _or_missing(asked: Awaitable[_T]) -> Union[_T, Missing]:
+    try:
+        return await asked
+    except ChannelError as error:
+        return Missing(str(error))
+
+
+async def _done(value: _T) -> _T:
+    return value

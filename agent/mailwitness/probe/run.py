@@ -1,0 +1,87 @@
+"""All ports of all addresses of all targets, and the evidence of each as soon as it is whole."""
+
+import asyncio
+import socket
+import time
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timezone
+from typing import Optional, Union
+
+from mailwitness import __version__
+from mailwitness.evidence.missing import Missing
+from mailwitness.evidence.probe import Observation, ProbeEvidence
+from mailwitness.probe.limits import Limits
+from mailwitness.probe.observe import Conversations, Endpoint, observe_endpoint
+from mailwitness.probe.targets import Target
+
+
+def probe(
+    targets: Iterable[Target],
+    vantage: str,
+    limits: Limits = Limits(),
+    source_address: Optional[str] = None,
+) -> Iterator[ProbeEvidence]:
+    """The evidence of each target, in the order in which they are done.
+
+    Nothing that the network does raises here. `vantage` is the name of where this runs.
+    """
+    loop = asyncio.new_event_loop()
+    try:
+        everywhere = loop.run_until_complete(_semaphore(limits.connections))
+
+        async def one(target: Target) -> ProbeEvidence:
+            talks = Conversations(limits, everywhere, source_address)
+            return await _probe_host(target, vantage, talks)
+
+        waiting = {loop.create_task(one(target)) for target in targets}
+        while waiting:
+            done, waiting = loop.run_until_complete(
+                asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            )
+            for task in done:
+                yield task.result()
+    finally:
+        for task in asyncio.all_tasks(loop):
+            task.cancel()
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.close()
+
+
+async def _semaphore(count: int) -> asyncio.Semaphore:
+    # Up to Python 3.9 it belongs to the loop in which it is made.
+    return asyncio.Semaphore(count)
+
+
+async def _probe_host(target: Target, vantage: str, talks: Conversations) -> ProbeEvidence:
+    started_at, begun = datetime.now(timezone.utc), time.monotonic()
+    addresses = await _resolve(target.target)
+    observations: Union[tuple[Observation, ...], Missing]
+    if isinstance(addresses, Missing):
+        observations = addresses
+    else:
+        looks = (
+            observe_endpoint(talks, Endpoint(address, port, target.names))
+            for address in addresses
+            for port in target.ports
+        )
+        observations = tuple(await asyncio.gather(*looks))
+    return ProbeEvidence(
+        tool_version=__version__,
+        host=target.host,
+        vantage=vantage,
+        target=target.target,
+        names=target.names,
+        started_at=started_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        seconds=round(time.monotonic() - begun, 3),
+        observations=observations,
+    )
+
+
+async def _resolve(name: str) -> Union[tuple[str, ...], Missing]:
+    """Every address of the name, in the resolver's order."""
+    loop = asyncio.get_running_loop()
+    try:
+        found = await loop.getaddrinfo(name, 0, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        return Missing(f"{name} does not resolve: {getattr(error, 'strerror', None) or error}")
+    return tuple(dict.fromkeys(str(address[0]) for *_, address in found))
