@@ -30,7 +30,7 @@ class ActionModule(ActionBase):
         result["report"] = f"{arguments['output']}/index.html"
         if done.returncode != 0:
             result["failed"] = True
-            result["msg"] = done.stderr.strip() or _MEANING.get(done.returncode, "it failed")
+            result["msg"] = _MEANING.get(done.returncode) or done.stderr.strip()
         return result
 
 

@@ -1,1 +1,1 @@
-"""Real Debian mail hosts on one machine: systemd, sshd, Dovecot, Postfix and a packet filter each."""
+"""Real Debian mail hosts on one machine, each with systemd, sshd, Dovecot, Postfix and a filter."""

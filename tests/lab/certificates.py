@@ -1,4 +1,4 @@
-"""The lab's own certificate authority: a root that clients trust, and an intermediate that signs."""
+"""The lab's certificate authority: a root that clients trust, an intermediate that signs."""
 
 import datetime
 from dataclasses import dataclass

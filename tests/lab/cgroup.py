@@ -1,5 +1,6 @@
 """A control group of its own for each host: systemd in one would else clean up in the others."""
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,10 +26,8 @@ def remove(name: str) -> None:
 
 
 def _remove(folder: Path) -> None:
-    try:
+    with contextlib.suppress(OSError):
         folder.rmdir()
-    except OSError:
-        pass
 
 
 def _hierarchies() -> Iterator[Path]:

@@ -39,7 +39,7 @@ apt-get update -q
 apt-get install -q -y --no-install-recommends {packages}
 rm /usr/sbin/policy-rc.d
 rm -f /etc/ssh/ssh_host_*
-systemctl disable stunnel4.service systemd-timesyncd.service apt-daily.timer apt-daily-upgrade.timer || true
+systemctl disable stunnel4.service apt-daily.timer apt-daily-upgrade.timer
 systemctl mask getty.target console-getty.service systemd-logind.service systemd-resolved.service
 apt-get clean
 rm -rf /var/lib/apt/lists/*

@@ -1,17 +1,23 @@
 """Whether a served chain leads to a CA that clients trust."""
 
+import contextlib
 import datetime
 import os
+import re
 import ssl
+import warnings
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509 import verification
 
 from mailwitness.correlate.certificate import Certificate
 from mailwitness.evidence.missing import Missing
+
+_BLOCK = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 
 # Where distributions keep their bundle when the ssl module's own default is not there.
 _BUNDLES = (
@@ -28,7 +34,7 @@ def system_store() -> tuple[x509.Certificate, ...] | Missing:
     named = os.environ.get(paths.openssl_cafile_env)
     for path in (Path(named or paths.openssl_cafile), *_BUNDLES):
         if path.is_file():
-            return _load(path.read_bytes())
+            return _load(path.read_text("ascii", "replace"))
     return Missing("the control node has no store of CA certificates (package ca-certificates)")
 
 
@@ -98,8 +104,12 @@ def _must_be_ca(
         raise ValueError("an issuer in the chain is no CA")
 
 
-def _load(bundle: bytes) -> tuple[x509.Certificate, ...] | Missing:
-    try:
-        return tuple(x509.load_pem_x509_certificates(bundle))
-    except ValueError as error:
-        return Missing(f"the system's CA store cannot be read: {error}")
+def _load(bundle: str) -> tuple[x509.Certificate, ...]:
+    """A system's bundle; an odd certificate in it costs itself alone."""
+    found = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CryptographyDeprecationWarning)
+        for pem in _BLOCK.findall(bundle):
+            with contextlib.suppress(ValueError):
+                found.append(x509.load_pem_x509_certificate(pem.encode("ascii", "replace")))
+    return tuple(found)

@@ -11,8 +11,10 @@ _MAX_TEXT = 2048
 
 
 class Dialogue(ABC):
-    """What to say in one protocol. It never logs in and never sends two commands at once:
-    fail2ban's default filters count both as attacks.
+    """What to say in one protocol.
+
+    It never logs in and never sends two commands at once: fail2ban's default filters count
+    both as attacks.
     """
 
     GREETING: ClassVar[bytes]  # how the first line begins

@@ -1,4 +1,4 @@
-"""One real handshake by the local TLS library, to speak on inside it and for the chain of TLS 1.3."""
+"""A real handshake by the local TLS library: to speak on inside, and for the chain of TLS 1.3."""
 
 import ssl
 import warnings

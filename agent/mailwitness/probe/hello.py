@@ -4,6 +4,7 @@ The local TLS library cannot ask for what it was built without, and its refusal 
 nothing of the server. The bytes are those of RFC 6101 (SSLv3), RFC 5246 and RFC 8446.
 """
 
+import contextlib
 import os
 import struct
 from collections.abc import Iterable
@@ -51,6 +52,7 @@ _SIGNATURES = (
 
 _ALERT, _HANDSHAKE = 21, 22
 _SERVER_HELLO, _CERTIFICATE, _SERVER_HELLO_DONE = 2, 11, 14
+_MAJOR = 3  # of every version from SSLv3 on
 _SUPPORTED_VERSIONS = 43
 # RFC 8446 §4.1.3: the random of a ServerHello that is a HelloRetryRequest.
 _RETRY = bytes.fromhex("cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c")
@@ -122,10 +124,8 @@ async def say_hello(
         raise ChannelError(f"{server_name!a} is no name that a hello can ask for") from None
     await channel.send(hello)
     answer = await _read_answer(channel)
-    try:
+    with contextlib.suppress(ChannelError):  # the answer is there; nobody need hear the end
         await channel.send(_CLOSE_NOTIFY)
-    except ChannelError:
-        pass  # the answer is there; the server need not hear the end
     return answer
 
 
@@ -170,7 +170,11 @@ async def _read_answer(channel: Channel) -> "ServerHello | Alert":
     hello: Optional[ServerHello] = None
     while True:
         kind, record_version, length = struct.unpack("!BHH", await channel.exactly(5))
-        if kind not in (_ALERT, _HANDSHAKE) or record_version >> 8 != 3 or length > _MAX_RECORD:
+        if (
+            kind not in (_ALERT, _HANDSHAKE)
+            or record_version >> 8 != _MAJOR
+            or length > _MAX_RECORD
+        ):
             if hello is not None:
                 return hello  # TLS 1.3 goes on encrypted
             first = struct.pack("!BHH", kind, record_version, length)
@@ -226,7 +230,7 @@ def _parse_server_hello(content: bytes) -> ServerHello:
 
 def _parse_chain(content: bytes) -> tuple[bytes, ...]:
     """RFC 5246 §7.4.2: a length of three bytes, then each certificate behind its own."""
-    certificates = []
+    certificates: list[bytes] = []
     at = 3
     while at + 3 <= len(content) and len(certificates) < _MAX_CERTIFICATES:
         length = int.from_bytes(content[at : at + 3], "big")

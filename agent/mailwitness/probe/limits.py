@@ -19,3 +19,6 @@ class Limits:
     # Postfix answers 421 to the 51st connection of a client, fail2ban counts in aggressive mode.
     connections_per_host: int = 8
     connections: int = 64
+
+
+DEFAULT_LIMITS = Limits()

@@ -30,7 +30,7 @@ from mailwitness.probe.channel import (
 from mailwitness.probe.dialogues import DIALOGUES, Dialogue, text
 from mailwitness.probe.handshake import chain_of, served_chain, shake_hands
 from mailwitness.probe.hello import NUMBERS, Alert, ServerHello, say_hello
-from mailwitness.probe.limits import Limits
+from mailwitness.probe.limits import DEFAULT_LIMITS, Limits
 
 # RFC 8314 §3.3 and RFC 6409 for the ports; where TLS begins on each.
 _USUAL: dict[int, tuple[Protocol, TlsMode]] = {
@@ -81,7 +81,9 @@ class Conversations:
                 await channel.close()
 
 
-def observe(endpoints: Sequence[Endpoint], limits: Limits = Limits()) -> tuple[Observation, ...]:
+def observe(
+    endpoints: Sequence[Endpoint], limits: Limits = DEFAULT_LIMITS
+) -> tuple[Observation, ...]:
     """What these ports of one host answer, all at once."""
 
     async def together() -> list[Observation]:

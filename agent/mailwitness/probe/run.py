@@ -10,7 +10,7 @@ from typing import Optional, Union
 from mailwitness import __version__
 from mailwitness.evidence.missing import Missing
 from mailwitness.evidence.probe import Observation, ProbeEvidence
-from mailwitness.probe.limits import Limits
+from mailwitness.probe.limits import DEFAULT_LIMITS, Limits
 from mailwitness.probe.observe import Conversations, Endpoint, observe_endpoint
 from mailwitness.probe.targets import Target
 
@@ -18,7 +18,7 @@ from mailwitness.probe.targets import Target
 def probe(
     targets: Iterable[Target],
     vantage: str,
-    limits: Limits = Limits(),
+    limits: Limits = DEFAULT_LIMITS,
     source_address: Optional[str] = None,
 ) -> Iterator[ProbeEvidence]:
     """The evidence of each target, in the order in which they are done.

@@ -1,7 +1,7 @@
 """The summary for a terminal: at most 100 columns, the worst first."""
 
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import Any
 
@@ -52,33 +52,48 @@ def _findings(report: dict[str, Any]) -> str:
         failed = [
             finding for finding in host["findings"] if finding["outcome"] in ("fail", "error")
         ]
-        for finding, endpoints in _grouped(failed):
+        for severity, check, alike in _grouped(failed):
             rows.append(
                 [
-                    finding["severity"] if finding["outcome"] == "fail" else "error",
+                    severity,
                     printable(host["name"]),
-                    finding["check"],
-                    "\n".join(endpoints),
-                    printable(finding["detail"]),
+                    check,
+                    "\n".join(_unique(finding["endpoint"] or "" for finding in alike)),
+                    printable("; ".join(_unique(finding["detail"] for finding in alike))),
                 ]
             )
     if not rows:
         return "No failures."
-    rows.sort(key=lambda row: _SEVERITIES.index(row[0]) if row[0] in _SEVERITIES else -1)
+    rows.sort(key=lambda row: _order(row[0]))
     headers = ["severity", "host", "check", "endpoints", "what"]
     return tabulate(rows, headers, maxcolwidths=_FINDING_WIDTHS, disable_numparse=True)
 
 
-def _grouped(findings: list[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], list[str]]]:
-    """The same failure on several endpoints is one line."""
+def _grouped(
+    findings: list[dict[str, Any]],
+) -> Iterator[tuple[str, str, list[dict[str, Any]]]]:
+    """Severity, check and its failures: one check on several endpoints is one line."""
 
-    def same(finding: dict[str, Any]) -> tuple[int, str, str]:
-        severity = _SEVERITIES.index(finding["severity"])
-        return severity, finding["check"], finding["detail"]
+    def key(finding: dict[str, Any]) -> tuple[int, str]:
+        return _order(_word(finding)), finding["check"]
 
-    for _, group in groupby(sorted(findings, key=same), key=same):
+    for (_, check), group in groupby(sorted(findings, key=key), key=key):
         alike = list(group)
-        yield alike[0], list(dict.fromkeys(f["endpoint"] for f in alike if f["endpoint"]))
+        yield _word(alike[0]), check, alike
+
+
+def _word(finding: dict[str, Any]) -> str:
+    """What a reader is to see first of a failure; a check that broke is none of the severities."""
+    severity: str = finding["severity"]
+    return severity if finding["outcome"] == "fail" else finding["outcome"]
+
+
+def _order(word: str) -> int:
+    return _SEVERITIES.index(word) if word in _SEVERITIES else -1
+
+
+def _unique(words: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(words))
 
 
 def _failures(host: dict[str, Any]) -> str:
