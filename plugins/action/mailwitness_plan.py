@@ -43,13 +43,13 @@ class ActionModule(ActionBase):
         started = datetime.now(UTC)
         output = self._output(variables, started)
         evidence = output / "evidence"
-        agent = zipapp.write(output / ".agent" / "mailwitness-agent.pyz")
+        agent = zipapp.write(output / "mailwitness-agent.pyz")
         run = self._plan(variables, started)
         folder.write(folder.run_file(evidence), run)
         result["ansible_facts"] = {
             "mailwitness__output": str(output),
             "mailwitness__evidence": str(evidence),
-            "mailwitness__zipapp": str(output / ".agent" / "mailwitness-agent.pyz"),
+            "mailwitness__zipapp": str(output / "mailwitness-agent.pyz"),
             "mailwitness__sha256": agent.sha256,
         }
         return result

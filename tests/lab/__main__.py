@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from tests.lab import suites
+from tests.lab.audit import demo, record
 from tests.lab.errors import LabError
 from tests.lab.lab import STATE, Lab
 
@@ -19,6 +20,8 @@ def main() -> int:
     commands.add_parser("down", help="end all hosts")
     commands.add_parser("status", help="which hosts there are, and which are up")
     commands.add_parser("bases", help="make the base file systems")
+    commands.add_parser("demo", help="boot the lab, audit it by the playbook, end it")
+    commands.add_parser("record", help="keep the evidence of such an audit in the checkout")
     shell = commands.add_parser("shell", help="a shell, or a command, in a host")
     shell.add_argument("host")
     shell.add_argument("argv", nargs=argparse.REMAINDER)
@@ -36,6 +39,10 @@ def main() -> int:
         elif arguments.command == "bases":
             for suite in suites.SUITES:
                 suites.base(suite)
+        elif arguments.command == "demo":
+            return demo(lab)
+        elif arguments.command == "record":
+            record(lab)
         else:
             argv = [word for word in arguments.argv if word != "--"] or ["/bin/bash", "-l"]
             command = lab.machine(arguments.host).command(argv)

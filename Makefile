@@ -1,0 +1,68 @@
+# The one command surface; CI calls the same targets.
+.DELETE_ON_ERROR:
+.PHONY: demo test unit lab-test lint types contract ansible-lint setup agent lab-up lab-down lab-shell lab-status record clean help
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# What the lab needs of Debian beside Python; installed where we are root on Debian.
+PACKAGES := ca-certificates debootstrap iproute2 nftables openssh-client openssl python3-venv systemd-container
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
+
+demo: setup ## audit the lab's mail hosts by the real playbook, and print where the report lies
+	@$(BIN)/python -m tests.lab demo
+
+test: setup lint types contract ansible-lint ## every check and every test, on real hosts where the machine can
+	$(BIN)/pytest
+
+unit: setup ## the tests that need neither root nor a network
+	$(BIN)/pytest -m "not lab"
+
+lab-test: setup ## the tests on real hosts
+	$(BIN)/pytest -m lab
+
+lint: setup
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+types: setup
+	$(BIN)/mypy
+
+contract: setup
+	$(BIN)/lint-imports
+
+ansible-lint: setup
+	$(BIN)/ansible-lint --profile production --offline
+
+setup: $(VENV)/.done
+
+$(VENV)/.done: pyproject.toml Makefile
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! dpkg -s $(PACKAGES) >/dev/null 2>&1; then \
+	    apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $(PACKAGES); fi
+	$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("mailwitness needs Python 3.11 or newer on the control node")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install -q --disable-pip-version-check -e '.[dev]'
+	@touch $@
+
+agent: setup ## build the agent that is shipped to hosts, and print its size
+	$(BIN)/mailwitness agent build/mailwitness-agent.pyz
+
+lab-up: setup ## boot the lab's hosts and leave them up
+	$(BIN)/python -m tests.lab up
+
+lab-down: setup ## end them
+	$(BIN)/python -m tests.lab down
+
+lab-status: setup ## which hosts there are, and which are up
+	$(BIN)/python -m tests.lab status
+
+lab-shell: setup ## a shell in a host: make lab-shell HOST=good
+	$(BIN)/python -m tests.lab shell $(HOST)
+
+record: setup ## record the lab's evidence anew, for machines that cannot boot it
+	$(BIN)/python -m tests.lab record
+
+clean: ## what was built here, the lab's state included
+	rm -rf build dist $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

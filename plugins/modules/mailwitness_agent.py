@@ -1,0 +1,53 @@
+"""Documentation of an action plugin; nothing here is shipped to a host."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: mailwitness_agent
+short_description: Run the mailwitness agent on a host and keep its evidence
+description:
+  - One round trip where the host has the same agent already, two more where it has not.
+  - The evidence, or the reason why there is none, is written on the controller.
+  - In check mode nothing stays on the host.
+author: The mailwitness authors
+options:
+  command:
+    description: Inspect this host, or probe the fleet from it.
+    type: str
+    choices: [inspect, probe]
+    required: true
+  zipapp:
+    description: The agent on the controller.
+    type: path
+    required: true
+  sha256:
+    description: The SHA-256 of its bytes.
+    type: str
+    required: true
+  evidence:
+    description: The folder of the run's evidence on the controller.
+    type: path
+    required: true
+  vantage:
+    description: What the evidence calls the place that is probed from; default the inventory name.
+    type: str
+  python:
+    description: The Python to run it with; default C(ansible_python_interpreter), or any found.
+    type: path
+"""
+
+EXAMPLES = r"""
+- name: Run the agent
+  mailwitness.mailwitness.mailwitness_agent:
+    command: inspect
+    zipapp: "{{ mailwitness__zipapp }}"
+    sha256: "{{ mailwitness__sha256 }}"
+    evidence: "{{ mailwitness__evidence }}"
+"""
+
+RETURN = r"""
+msg:
+  description: Why there is no evidence.
+  returned: failed
+  type: str
+"""
