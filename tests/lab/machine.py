@@ -22,6 +22,10 @@ _BOOT_SECONDS = 120.0
 # Exit of the container's init, systemd(1): SIGRTMIN+3 halts the system.
 _HALT = signal.SIGRTMIN + 3
 
+# Containers outlive the command that starts them; where it is the same that ends them, it
+# waits for them as a parent must.
+_started: "dict[int, subprocess.Popen[bytes]]" = {}
+
 
 @dataclass(frozen=True)
 class Machine:
@@ -122,6 +126,7 @@ class Machine:
                 stderr=console,
                 start_new_session=True,
             )
+        _started[process.pid] = process
         (self.folder / "pid").write_text(str(process.pid))
         self._until(lambda: self._init() is not None, "start its init")
         for address, length in ((self.description.ipv4, 24), (self.description.ipv6, 64)):
@@ -175,6 +180,8 @@ class Machine:
             time.sleep(0.1)
         if container is not None and self._container() == container:
             os.kill(container, signal.SIGKILL)
+        if container in _started:
+            _started.pop(container).wait()
         (self.folder / "pid").unlink(missing_ok=True)
         network.detach(self.description.name)
         cgroup.remove(self.description.name)
