@@ -40,12 +40,14 @@ def served(session: Session) -> tuple[Served, ...]:
         return ()
     if not session.chains:
         raise NotKnownError("no certificate was seen")
-    found: dict[str, Served] = {}
+    found: dict[tuple[str, object], Served] = {}
     for chain in session.chains:
         leaf = known(parse(known(chain.leaf)))
-        before = found.get(leaf.fingerprint)
+        # The same leaf with other intermediates is another chain.
+        key = (leaf.fingerprint, chain.intermediates)
+        before = found.get(key)
         names = (*(before.server_names if before else ()), chain.server_name)
-        found[leaf.fingerprint] = Served(leaf, chain, names)
+        found[key] = Served(leaf, chain, names)
     return tuple(found.values())
 
 

@@ -1,6 +1,8 @@
 """Records to JSON and back; decoding is strict and names the path of what does not fit."""
 
 import json
+import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
@@ -25,6 +27,9 @@ MAX_DOCUMENT_BYTES = 64 * 1024 * 1024
 
 
 _MAX_SHOWN = 80
+_NUMBER = re.compile(r"[0-9]{1,9}")
+_PLAIN_KEY = re.compile(r"[A-Za-z0-9_-]{1,80}")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class EvidenceError(ValueError):
@@ -99,7 +104,10 @@ def encode(value: Any) -> Any:
     if isinstance(value, tuple):
         return [encode(item) for item in value]
     if isinstance(value, Mapping):
-        return {key: encode(item) for key, item in value.items()}
+        return {encode(key): encode(item) for key, item in value.items()}
+    if isinstance(value, str) and _SURROGATE.search(value):
+        # What Python makes of bytes in a file's name that are not UTF-8; no file can hold it.
+        return value.encode("utf-8", "backslashreplace").decode("utf-8")
     return value
 
 
@@ -130,14 +138,15 @@ def decode(kind: Any, value: Any, path: str = "$") -> Any:
     if origin is dict:
         entries = _expect(dict, value, path)
         return {
-            key: decode(get_args(kind)[1], item, f"{path}.{key}") for key, item in entries.items()
+            _expect(str, key, path): decode(get_args(kind)[1], item, f"{path}.{_step(key)}")
+            for key, item in entries.items()
         }
     if kind is Missing:
         return Missing(_expect(str, _expect(dict, value, path).get("missing"), f"{path}.missing"))
     if is_dataclass(kind):
         return _decode_record(kind, value, path)
-    if kind is float and type(value) is int:
-        return float(value)
+    if kind is float:
+        return _decode_float(value, path)
     return _expect(kind, value, path)
 
 
@@ -148,6 +157,18 @@ def _decode_union(kinds: tuple[Any, ...], value: Any, path: str) -> Any:
         return decode(Missing, value, path)
     (kind,) = (kind for kind in kinds if kind not in (Missing, type(None)))
     return decode(kind, value, path)
+
+
+def _decode_float(value: Any, path: str) -> float:
+    if type(value) is int:
+        try:
+            return float(value)
+        except OverflowError:
+            raise EvidenceError(path, "a number too large") from None
+    number: float = _expect(float, value, path)
+    if not math.isfinite(number):  # what JSON makes of 1e999
+        raise EvidenceError(path, "a number too large")
+    return number
 
 
 def _decode_record(kind: Any, value: Any, path: str) -> Any:
@@ -174,6 +195,8 @@ def _expect(kind: Any, value: Any, path: str) -> Any:
     # bool is an int in Python and not in JSON, hence type() and not isinstance().
     if type(value) is not kind:
         raise EvidenceError(path, f"{kind.__name__} is expected, not {_kind(value)}")
+    if kind is str and _SURROGATE.search(value):
+        raise EvidenceError(path, "a text that is not Unicode: half of a surrogate pair")
     return value
 
 
@@ -183,7 +206,7 @@ def _schema_problem(schema: object, known: list[str]) -> str:
     family, _, number = schema.rpartition("/")
     for name in known:
         known_family, _, known_number = name.rpartition("/")
-        if family == known_family and number.isdigit() and int(number) > int(known_number):
+        if family == known_family and _NUMBER.fullmatch(number) and int(number) > int(known_number):
             return f"{_show(schema)} is newer than {name}; upgrade mailwitness on the control node"
     return f"{_show(schema)} is not {' or '.join(known)}"
 
@@ -194,6 +217,10 @@ def _refuse_constant(name: str) -> None:
 
 def _kind(value: object) -> str:
     return "null" if value is None else type(value).__name__
+
+
+def _step(key: str) -> str:
+    return key if _PLAIN_KEY.fullmatch(key) else _show(key)
 
 
 def _show(value: object) -> str:

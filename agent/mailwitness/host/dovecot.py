@@ -35,9 +35,16 @@ SETTINGS = (
     "ssl_server_request_client_cert",
     "ssl_verify_client_cert",
 )
+# From 2.4 on doveconf gives these under a named filter alone, and under their full names nothing.
+FILTERED_SETTINGS = (
+    "ssl_server/alt_cert_file",
+    "ssl_server/cert_file",
+    "ssl_server/prefer_ciphers",
+    "ssl_server/request_client_cert",
+)
 _SERVICES = ("imap-login", "pop3-login", "submission-login")
 _CERTIFICATES = ("ssl_cert", "ssl_alt_cert", "ssl_server_cert_file", "ssl_server_alt_cert_file")
-_BLOCK = re.compile(r"(?P<name>\S[^{]*?)\s*\{")
+_BLOCK = re.compile(r"(?P<name>(?!\S+ =)\S[^{]*?)\s*\{")
 
 
 def dovecot() -> Union[Dovecot, Missing, None]:
@@ -56,7 +63,8 @@ def dovecot() -> Union[Dovecot, Missing, None]:
         return protocols
     settings = {}
     for protocol in protocols:
-        listed = command.run(("doveconf", "-f", f"protocol={protocol}", *SETTINGS))
+        asked = (*SETTINGS, *FILTERED_SETTINGS)  # in this order, so that a filter's value stands
+        listed = command.run(("doveconf", "-f", f"protocol={protocol}", *asked))
         if isinstance(listed, Missing):
             return listed
         settings[protocol] = {name: value for blocks, name, value in _entries(listed) if not blocks}
@@ -127,7 +135,10 @@ def _certificates_by_name(text: str) -> Iterator[str]:
 
 
 def _entries(text: str) -> Iterator[tuple[tuple[str, ...], str, str]]:
-    """Each `name = value` of doveconf's output with the headers of the blocks around it."""
+    """Each `name = value` of doveconf's output with the headers of the blocks around it.
+
+    `ssl_server { cert_file = … }` is the other way to write `ssl_server_cert_file = …`.
+    """
     blocks: list[str] = []
     for line in map(str.strip, text.splitlines()):
         header = _BLOCK.fullmatch(line)
@@ -137,4 +148,7 @@ def _entries(text: str) -> Iterator[tuple[tuple[str, ...], str, str]]:
             blocks.pop()
         elif " =" in line and not line.startswith("#"):
             name, _, value = line.partition(" =")
-            yield tuple(blocks), name, value.strip()
+            if blocks[-1:] == ["ssl_server"]:
+                yield tuple(blocks[:-1]), f"ssl_server_{name}", value.strip()
+            else:
+                yield tuple(blocks), name, value.strip()

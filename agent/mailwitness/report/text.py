@@ -12,6 +12,7 @@ from mailwitness.report.interface import Format
 
 _SEVERITIES = [level.value for level in Severity]
 # With tabulate's two spaces between columns both tables stay within 100 columns.
+_LONGEST = 4000
 _HOST_WIDTHS = [24, 12, 24, 30]
 _FINDING_WIDTHS = [8, 16, 25, 16, 27]
 
@@ -113,8 +114,11 @@ def _worst(host: dict[str, Any]) -> tuple[int, str]:
 def printable(text: str, keep: str = "") -> str:
     """Text that does nothing but appear: controls and direction marks are escaped.
 
-    `keep`: the control characters that may stay, such as line ends.
+    `keep`: the control characters that may stay, such as line ends. What is longer than any
+    sentence a reader would read is cut, with a mark.
     """
+    if len(text) > _LONGEST:
+        text = text[:_LONGEST] + "…"
     return "".join(
         f"\\u{ord(sign):04x}"
         if sign not in keep and unicodedata.category(sign) in ("Cc", "Cf", "Cs", "Co")

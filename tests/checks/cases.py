@@ -1,0 +1,87 @@
+"""Cases of checks: what was recorded on a lab host, with one thing about it changed.
+
+``<check>/<case>.<outcome>.json``::
+
+    {"host": "good",                recorded host
+     "endpoint": "imaps:993",       absent for checks of the host
+     "policy": "rfc",               absent for checks that are asked always
+     "change": {                    document, then the way to a value in it
+       "host/postfix/settings/smtpd_tls_cert_file": "/none",
+       "*/observations/993/session/versions/TLSv1/accepted": true}}
+
+Documents are `plan`, `host`, `controller` and `outpost`; `*` stands for both vantages. A part
+of the way picks an entry of a list by its port, version, server_name or path.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mailwitness.correlate.fleet import read
+from mailwitness.correlate.host import Host
+from mailwitness.evidence import folder
+from tests.lab.audit import RECORDED
+
+HERE = Path(__file__).parent
+_KEYS = ("port", "version", "server_name", "path")
+
+
+@dataclass(frozen=True)
+class Case:
+    path: Path
+
+    @property
+    def check(self) -> str:
+        return self.path.parent.name
+
+    @property
+    def outcome(self) -> str:
+        return self.path.name.split(".")[1]
+
+    @property
+    def content(self) -> dict[str, Any]:
+        content: dict[str, Any] = json.loads(self.path.read_text())
+        return content
+
+    def host(self, scratch: Path) -> Host:
+        """The recorded host, changed; read from files as in a run."""
+        name = self.content["host"]
+        run = json.loads(folder.run_file(RECORDED).read_text())
+        run["hosts"] = [host for host in run["hosts"] if host["name"] == name]
+        documents = {
+            "host": json.loads(folder.host_file(RECORDED, name).read_text()),
+            "controller": json.loads(folder.probe_file(RECORDED, name, "controller").read_text()),
+            "outpost": json.loads(folder.probe_file(RECORDED, name, "outpost").read_text()),
+        }
+        for way, value in self.content.get("change", {}).items():
+            document, *steps = way.split("/")
+            chosen = ["controller", "outpost"] if document == "*" else [document]
+            for one in chosen:
+                _set(run["hosts"][0] if one == "plan" else documents[one], steps, value)
+        (scratch / name).mkdir()
+        folder.run_file(scratch).write_text(json.dumps(run))
+        folder.host_file(scratch, name).write_text(json.dumps(documents["host"]))
+        for vantage in ("controller", "outpost"):
+            file = folder.probe_file(scratch, name, vantage)
+            file.write_text(json.dumps(documents[vantage]))
+        (host,) = read(scratch).hosts
+        return host
+
+
+def _set(place: Any, steps: list[str], value: Any) -> None:
+    for step in steps[:-1]:
+        place = place[_index(place, step)]
+    place[_index(place, steps[-1])] = value
+
+
+def _index(place: Any, step: str) -> Any:
+    if isinstance(place, dict):
+        return step
+    for number, entry in enumerate(place):
+        if any(str(entry.get(key)) == step.replace("|", "/") for key in _KEYS if key in entry):
+            return number
+    raise KeyError(step)
+
+
+CASES = [Case(path) for path in sorted(HERE.glob("*/*.json"))]
