@@ -1,6 +1,6 @@
 # The one command surface; CI calls the same targets.
 .DELETE_ON_ERROR:
-.PHONY: demo test unit lab-test lint types contract ansible-lint setup agent lab-up lab-down lab-shell lab-status record clean help
+.PHONY: docs demo test unit lab-test lint types contract ansible-lint setup agent lab-up lab-down lab-shell lab-status record clean help
 
 PYTHON ?= python3
 VENV := .venv
@@ -66,3 +66,6 @@ record: setup ## record the lab's evidence anew, for machines that cannot boot i
 
 clean: ## what was built here, the lab's state included
 	rm -rf build dist $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+docs: setup ## generate what is generated: the role's README
+	$(BIN)/python -m tests.docs
