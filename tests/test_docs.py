@@ -25,6 +25,7 @@ def test_links_between_documents_lead_somewhere(document: Path) -> None:
 
 
 def test_ci_calls_the_test_command_of_the_readme() -> None:
-    commands = re.findall(r"^apt-get update.*make \w+$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    readme = (ROOT / "README.md").read_text()
+    commands = re.findall(r"^apt-get update.*make \w+$", readme, re.MULTILINE)
     assert [command.rsplit(maxsplit=1)[1] for command in commands] == ["demo", "test"]
     assert (ROOT / ".ci/run").read_text().rstrip().endswith("make test")

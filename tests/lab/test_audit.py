@@ -2,11 +2,13 @@
 
 import json
 import os
+import stat
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import paramiko
 import pytest
 
 from tests.lab.audit import ROOT, playbook
@@ -137,6 +139,24 @@ def test_no_secret_of_a_host_leaves_it(lab: Lab, audited: Run) -> None:
             text = file.read_text(errors="replace")
             assert not any(secret in text for secret in secrets), file
     assert not any(secret in audited.text for secret in secrets)
+
+
+def test_the_agent_on_the_host_is_the_file_that_was_built(lab: Lab, audited: Run) -> None:
+    host = lab.hosts["good"]
+    with paramiko.SSHClient() as client:
+        client.load_host_keys(str(lab.state / "ssh/known_hosts"))
+        client.connect(
+            host.ipv4,
+            username=host.user,
+            key_filename=str(lab.state / "ssh/id_ed25519"),
+            look_for_keys=False,
+            allow_agent=False,
+        )
+        with client.open_sftp() as files:
+            there = files.open("/var/lib/mailwitness/mailwitness-agent.pyz").read()
+            mode = files.stat("/var/lib/mailwitness/mailwitness-agent.pyz").st_mode
+    assert there == (audited.output / "mailwitness-agent.pyz").read_bytes()
+    assert stat.S_IMODE(mode or 0) == 0o700
 
 
 def test_a_second_run_changes_nothing_on_the_hosts(lab: Lab, audited: Run, tmp_path: Path) -> None:
