@@ -6,7 +6,7 @@ import tomllib
 import zipfile
 from pathlib import Path
 
-from mailwitness import zipapp
+from mailwitness import __version__, zipapp
 
 ROOT = Path(__file__).parents[1]
 
@@ -29,7 +29,7 @@ def test_it_runs_alone(tmp_path: Path) -> None:
     print(f"mailwitness-agent.pyz: {len(built.content)} bytes")
     argv = (sys.executable, "-I", "-S", tmp_path / "agent.pyz", "--version")
     done = subprocess.run(argv, capture_output=True, text=True, check=True, cwd="/")
-    assert done.stdout.strip() == zipapp.mailwitness.__version__
+    assert done.stdout.strip() == __version__
 
 
 def test_what_ships_is_what_the_import_contract_guards(tmp_path: Path) -> None:

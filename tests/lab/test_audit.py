@@ -30,13 +30,12 @@ class Run:
     output: Path
 
     @property
-    def report(self) -> dict[str, Any]:
-        report: dict[str, Any] = json.loads((self.output / "report.json").read_text())
-        return report
+    def report(self) -> Any:
+        return json.loads((self.output / "report.json").read_text())
 
     def host(self, name: str) -> dict[str, Any]:
-        (found,) = (host for host in self.report["hosts"] if host["name"] == name)
-        return found
+        found: list[dict[str, Any]] = self.report["hosts"]
+        return next(host for host in found if host["name"] == name)
 
 
 def run(lab: Lab, output: Path, *options: str, **how: Any) -> Run:
