@@ -14,7 +14,7 @@ help: ## this list
 demo: setup ## audit the lab's mail hosts by the real playbook, and print where the report lies
 	@$(BIN)/python -m tests.lab demo
 
-test: setup lint types contract ansible-lint ## every check and every test, on real hosts where the machine can
+test: setup lint types contract ansible-lint agent ## every check and every test, on real hosts where the machine can
 	$(BIN)/pytest
 
 unit: setup ## the tests that need neither root nor a network
@@ -38,12 +38,12 @@ ansible-lint: setup
 
 setup: $(VENV)/.done
 
-$(VENV)/.done: pyproject.toml Makefile
+$(VENV)/.done: pyproject.toml constraints.txt Makefile
 	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! dpkg -s $(PACKAGES) >/dev/null 2>&1; then \
 	    apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $(PACKAGES); fi
 	$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("mailwitness needs Python 3.11 or newer on the control node")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install -q --disable-pip-version-check -e '.[dev]'
+	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
 
 agent: setup ## build the agent that is shipped to hosts, and print its size

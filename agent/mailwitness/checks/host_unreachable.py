@@ -1,17 +1,23 @@
 """The host could be logged in to."""
 
+from mailwitness.evidence.missing import Missing
 from mailwitness.policy.check import Case, Check, Scope
 from mailwitness.policy.outcome import Severity, Verdict, Witness, failed, not_applicable, passed
 
 
 def _judge(case: Case) -> Verdict:
-    failure = case.host.failure
-    if failure is not None and failure.kind == "unreachable":
+    host = case.host
+    if host.failure is not None and host.failure.kind == "unreachable":
         return failed(
             "no login on the host came about",
-            [Witness("running", "Ansible", failure.reason)],
+            [Witness("running", "Ansible", host.failure.reason)],
         )
-    if failure is None and not case.host.software and case.host.status == "outside-only":
+    if host.status == "unreachable":
+        return failed(
+            f"nothing of the host answers: {host.reason}",
+            [Witness("outside", vantage, host.reason or "") for vantage, _ in host.probes],
+        )
+    if isinstance(host.inside, Missing) and host.failure is None:
         return not_applicable("no login on the host was to be made")
     return passed("the host was logged in to")
 

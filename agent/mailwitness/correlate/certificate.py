@@ -1,6 +1,7 @@
 """An X.509 certificate as far as a judgement of a mail server's certificate needs it."""
 
 import datetime
+import ipaddress
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -12,7 +13,10 @@ from service_identity import (
     CertificateError,
     VerificationError,
 )
-from service_identity.cryptography import verify_certificate_hostname
+from service_identity.cryptography import (
+    verify_certificate_hostname,
+    verify_certificate_ip_address,
+)
 
 from mailwitness.evidence.missing import Missing
 
@@ -42,14 +46,19 @@ class Certificate:
         }
 
     def covers(self, name: str) -> bool:
-        """Whether a client that wants the host `name` may accept this certificate.
+        """Whether a client that wants the host `name`, or the address, may accept this.
 
         By RFC 9525, as RFC 7817 asks of IMAP, POP3 and submission: subjectAltName alone
         counts, a wildcard stands for the whole leftmost label. The common name that RFC 7817
         still allows is read by no current client, and so not here.
         """
         try:
-            verify_certificate_hostname(self.x509, name)
+            try:
+                ipaddress.ip_address(name)
+            except ValueError:
+                verify_certificate_hostname(self.x509, name)
+            else:
+                verify_certificate_ip_address(self.x509, name)
         except (VerificationError, CertificateError):
             return False
         return True

@@ -106,9 +106,19 @@ def _status(
         case Failure():
             return ("outside-only" if answered else "unreachable"), inside.reason
         case Missing():
-            return ("outside-only" if answered else "failed"), inside.reason
+            return ("outside-only", inside.reason) if answered else _unanswered(witnesses)
         case _:
             assert_never(inside)
+
+
+def _unanswered(witnesses: Witnesses) -> tuple[Status, str]:
+    """Of a host that was looked at from outside alone, where no look was answered."""
+    answers = (
+        seen.observations if isinstance(seen, ProbeEvidence) else seen
+        for _, seen in witnesses.outside
+    )
+    reasons = {answer.reason for answer in answers if isinstance(answer, (Failure, Missing))}
+    return "unreachable", "; ".join(sorted(reasons)) or "no port answered from any vantage"
 
 
 def _gaps(inside: HostEvidence, plan: PlannedHost) -> Iterable[str]:
