@@ -28,8 +28,8 @@ def _certificate_file(path: Path) -> CertificateFile:
             missing = Missing(f"{path}: no regular file of at most {_MAX_BYTES} bytes")
             return CertificateFile(str(path), missing, missing)
         text = path.read_text("ascii", "replace")
-    except OSError as error:
-        missing = Missing(f"{path}: {error.strerror}")
+    except (OSError, ValueError) as error:  # ValueError: a path that no file can have
+        missing = Missing(f"{path}: {getattr(error, 'strerror', error)}")
         return CertificateFile(str(path), missing, missing)
     modified = datetime.datetime.fromtimestamp(int(status.st_mtime), datetime.timezone.utc)
     return CertificateFile(

@@ -44,7 +44,8 @@ FILTERED_SETTINGS = (
 )
 _SERVICES = ("imap-login", "pop3-login", "submission-login")
 _CERTIFICATES = ("ssl_cert", "ssl_alt_cert", "ssl_server_cert_file", "ssl_server_alt_cert_file")
-_BLOCK = re.compile(r"(?P<name>(?!\S+ =)\S[^{]*?)\s*\{")
+# A header may hold a brace of its own: unix_listener "srv.imap-login/%{pid}" {
+_BLOCK = re.compile(r"(?P<name>(?!\S+ =)\S.*?)\s*\{")
 
 
 def dovecot() -> Union[Dovecot, Missing, None]:

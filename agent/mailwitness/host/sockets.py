@@ -1,5 +1,6 @@
 """Listening TCP sockets and the process behind each, from /proc alone (proc(5))."""
 
+import contextlib
 import datetime
 import ipaddress
 import os
@@ -63,7 +64,7 @@ def _processes_by_socket() -> tuple[dict[str, Process], int]:
     blocked = 0
     for pid in sorted(int(entry.name) for entry in _PROC.iterdir() if entry.name.isdigit()):
         try:
-            links = [os.readlink(entry) for entry in os.scandir(_PROC / str(pid) / "fd")]  # noqa: PTH115
+            links = _open_files(pid)
         except PermissionError:
             blocked += 1
             continue
@@ -74,6 +75,15 @@ def _processes_by_socket() -> tuple[dict[str, Process], int]:
             process = _process(pid)
             owners.update(dict.fromkeys(inodes, process))
     return owners, blocked
+
+
+def _open_files(pid: int) -> list[str]:
+    links = []
+    with os.scandir(_PROC / str(pid) / "fd") as entries:
+        for entry in entries:
+            with contextlib.suppress(FileNotFoundError):  # it was closed meanwhile
+                links.append(os.readlink(entry))  # noqa: PTH115
+    return links
 
 
 def _process(pid: int) -> Process:

@@ -6,10 +6,13 @@ import errno
 import os
 import ssl
 import time
-from typing import Optional
+from collections.abc import Awaitable
+from typing import Optional, TypeVar
 
 from mailwitness.evidence.probe import Reach, ReachState
 from mailwitness.probe.limits import Limits
+
+_T = TypeVar("_T")
 
 _CHUNK = 16384
 _UNREACHABLE = (errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.ENETDOWN)
@@ -78,7 +81,7 @@ class Channel:
         """All of `data`."""
         try:
             self._writer.write(data)
-            await asyncio.wait_for(self._writer.drain(), self.limits.read)
+            await _within(self._writer.drain(), self.limits.read)
         except asyncio.TimeoutError:
             raise SilentError(f"took no data for {self.limits.read:g} s") from None
         except OSError as error:
@@ -88,7 +91,7 @@ class Channel:
         """End the connection in order; what the server makes of it does not matter any more."""
         self._writer.close()
         with contextlib.suppress(OSError, ssl.SSLError, asyncio.TimeoutError):
-            await asyncio.wait_for(self._writer.wait_closed(), 1)
+            await _within(self._writer.wait_closed(), 1)
 
     async def _more(self, timeout: float, most: int) -> None:
         chunk = await self.receive(timeout)
@@ -100,7 +103,7 @@ class Channel:
     async def receive(self, timeout: float) -> bytes:
         """Whatever comes next, at least one byte."""
         try:
-            chunk = await asyncio.wait_for(self._reader.read(_CHUNK), timeout)
+            chunk = await _within(self._reader.read(_CHUNK), timeout)
         except asyncio.TimeoutError:
             raise SilentError(f"nothing came for {timeout:g} s") from None
         except OSError as error:
@@ -146,7 +149,10 @@ class TlsChannel(Channel):
 
     async def send(self, data: bytes) -> None:
         """All of `data`, encrypted."""
-        self.tls.write(data)
+        try:
+            self.tls.write(data)
+        except ssl.SSLError as error:  # what came before has ended the session
+            raise ClosedError(f"TLS: {error.reason or error}") from None
         await self._flush()
 
     async def receive(self, timeout: float) -> bytes:
@@ -176,6 +182,26 @@ class TlsChannel(Channel):
             await self._plain.send(data)
 
 
+async def _within(awaitable: "Awaitable[_T]", timeout: float) -> _T:
+    """As asyncio.wait_for, which up to Python 3.11 loses a cancellation that meets the result.
+
+    A server that sends at the right moment would so escape the time limit of its endpoint.
+    """
+    task = asyncio.ensure_future(awaitable)
+    try:
+        await asyncio.wait({task}, timeout=timeout)
+        if not task.done():
+            task.cancel()
+            await asyncio.wait({task})
+            raise asyncio.TimeoutError
+        return task.result()
+    finally:
+        if not task.done():
+            task.cancel()
+        elif not task.cancelled():
+            task.exception()  # so that nobody misses it where this was cancelled
+
+
 async def dial(
     address: str, port: int, limits: Limits, source_address: Optional[str] = None
 ) -> tuple[Channel, Reach]:
@@ -192,7 +218,7 @@ async def dial(
     local = (source_address, 0) if source_address else None
     try:
         opening = asyncio.open_connection(address, port, limit=_CHUNK, local_addr=local)
-        reader, writer = await asyncio.wait_for(opening, limits.connect)
+        reader, writer = await _within(opening, limits.connect)
     except asyncio.TimeoutError:
         detail = f"nothing came back within {limits.connect:g} s"
         raise NotReachedError(reach("filtered", detail)) from None

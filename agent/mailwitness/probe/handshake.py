@@ -8,7 +8,7 @@ from typing import Any, Optional, Union
 
 from mailwitness.evidence.missing import Missing
 from mailwitness.evidence.probe import ServedChain
-from mailwitness.probe.channel import Channel, TlsChannel
+from mailwitness.probe.channel import Channel, ChannelError, TlsChannel
 
 _MAX_CERTIFICATES = 16
 
@@ -19,7 +19,10 @@ async def shake_hands(channel: Channel, server_name: Optional[str]) -> TlsChanne
     Raises:
         ChannelError: the handshake failed.
     """
-    tls = TlsChannel(channel, _context(), server_name)
+    try:
+        tls = TlsChannel(channel, _context(), server_name)
+    except ValueError:
+        raise ChannelError(f"{server_name!a} is no name that a hello can ask for") from None
     await tls.handshake()
     return tls
 

@@ -5,6 +5,7 @@ nothing of the server. The bytes are those of RFC 6101 (SSLv3), RFC 5246 and RFC
 """
 
 import contextlib
+import ipaddress
 import os
 import struct
 from collections.abc import Iterable
@@ -150,9 +151,11 @@ def client_hello(version: VersionName, server_name: Optional[str], *, anonymous:
 
 
 def _extensions(version: VersionName, server_name: Optional[str]) -> Iterable[bytes]:
-    if server_name is not None:
-        host = b"\x00" + _vector(2, server_name.encode("idna"))
-        yield _extension(0, _vector(2, host))  # RFC 6066 §3
+    if server_name is not None and not _is_address(server_name):  # RFC 6066 §3 forbids addresses
+        name = server_name.encode("idna")
+        if not name:
+            raise UnicodeError("an empty name")
+        yield _extension(0, _vector(2, b"\x00" + _vector(2, name)))
     yield _extension(10, _vector(2, _shorts(_GROUPS)))
     yield _extension(11, _vector(1, b"\x00"))  # points uncompressed
     if version in ("TLSv1.2", "TLSv1.3"):
@@ -237,6 +240,15 @@ def _parse_chain(content: bytes) -> tuple[bytes, ...]:
         certificates.append(content[at + 3 : at + 3 + length])
         at += 3 + length
     return tuple(certificates)
+
+
+def _is_address(name: str) -> bool:
+    """Whether a name is an IP address, which no hello may ask for."""
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 def _extension(number: int, content: bytes) -> bytes:

@@ -224,6 +224,7 @@ class _Look:
             return dataclasses.replace(
                 session, inside_tls=missing, greeting=missing if implicit else session.greeting
             )
+        chain = served_chain(tls, None)  # before anything said inside can end the session
         greeting = session.greeting
         if isinstance(greeting, Missing):
             greeting = await _or_missing(self.dialogue.greeting(tls))
@@ -234,9 +235,7 @@ class _Look:
             inside = await _or_missing(self.dialogue.capabilities(tls))
             with contextlib.suppress(ChannelError):
                 await self.dialogue.goodbye(tls)
-        return dataclasses.replace(
-            session, greeting=greeting, inside_tls=inside, chains=(served_chain(tls, None),)
-        )
+        return dataclasses.replace(session, greeting=greeting, inside_tls=inside, chains=(chain,))
 
     async def _ask(
         self, version: VersionName, server_name: Optional[str] = None, *, anonymous: bool = True
@@ -304,9 +303,10 @@ class _Look:
             async with self.talks.open(self.endpoint) as (channel, _):
                 await self._to_tls(channel)
                 tls = await shake_hands(channel, server_name)
+                chain = served_chain(tls, server_name)
                 with contextlib.suppress(ChannelError):
                     await self.dialogue.goodbye(tls)
-                return served_chain(tls, server_name)
+                return chain
         except (ChannelError, NotReachedError) as error:
             nothing = Missing(str(error))
             return ServedChain(server_name, nothing, nothing)

@@ -1,0 +1,411 @@
+import ssl
+from pathlib import Path
+
+import pytest
+
+from mailwitness.evidence.missing import Missing
+from mailwitness.evidence.probe import Capabilities, Protocol, Starttls, TlsMode
+from mailwitness.probe.observe import Endpoint, observe
+from tests.probe.looking import HASTY, look, session_of, usual, versions_of
+from tests.probe.scripted import (
+    GREETING,
+    Peer,
+    Script,
+    context,
+    converse,
+    identity,
+    serving,
+    with_starttls,
+    with_tls,
+)
+
+PROTOCOLS: tuple[Protocol, ...] = ("imap", "pop3", "smtp")
+V = ssl.TLSVersion
+REFUSED = {"SSLv3": False, "TLSv1": False, "TLSv1.1": False, "TLSv1.2": False, "TLSv1.3": False}
+
+
+class TestWholeConversation:
+    @pytest.mark.parametrize("protocol", PROTOCOLS)
+    def test_starttls(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, protocol: Protocol
+    ) -> None:
+        with serving(with_starttls(protocol, context(tmp_path))) as server:
+            usual(monkeypatch, server.port, protocol, "starttls")
+            found = look(server.port)
+        session = session_of(found)
+        assert found.reach.state == "open"
+        assert session.starttls is not None
+        assert session.starttls.state == "ready"
+        assert isinstance(session.before_tls, Capabilities)
+        assert session.before_tls.mechanisms == ()
+        assert isinstance(session.inside_tls, Capabilities)
+        assert session.inside_tls.mechanisms == ("LOGIN", "PLAIN")
+        assert versions_of(found) == {**REFUSED, "TLSv1.2": True, "TLSv1.3": True}
+
+    @pytest.mark.parametrize("protocol", PROTOCOLS)
+    def test_tls_from_the_first_byte(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, protocol: Protocol
+    ) -> None:
+        with serving(with_tls(protocol, context(tmp_path))) as server:
+            usual(monkeypatch, server.port, protocol, "implicit")
+            found = look(server.port)
+        session = session_of(found)
+        assert (session.before_tls, session.starttls) == (None, None)
+        expected = GREETING[protocol].decode().rstrip()
+        assert session.greeting == expected
+        assert isinstance(session.inside_tls, Capabilities)
+        assert session.inside_tls.mechanisms == ("LOGIN", "PLAIN")
+        assert versions_of(found) == {**REFUSED, "TLSv1.2": True, "TLSv1.3": True}
+
+    def test_an_ipv6_address(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        with serving(with_starttls("smtp", context(tmp_path)), "::1") as server:
+            usual(monkeypatch, server.port, "smtp", "starttls")
+            (found,) = observe([Endpoint("::1", server.port, ())])
+        assert session_of(found).chains[0].leaf == identity("mail.example.com").leaf
+
+    @pytest.mark.parametrize("protocol", PROTOCOLS)
+    @pytest.mark.parametrize("mode", ["starttls", "implicit"])
+    def test_an_unusual_port_is_recognised(
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        tmp_path: Path,
+        protocol: Protocol,
+        mode: TlsMode,
+    ) -> None:
+        monkeypatch.setattr("mailwitness.probe.observe._SILENCE", 0.3)
+        tls = context(tmp_path)
+        script = with_tls(protocol, tls) if mode == "implicit" else with_starttls(protocol, tls)
+        with serving(script) as server:
+            found = look(server.port)
+        assert (found.protocol, found.tls) == (protocol, mode)
+        assert versions_of(found)["TLSv1.2"] is True
+
+
+class TestVersions:
+    @pytest.mark.parametrize(
+        ("lowest", "highest", "accepted"),
+        [
+            (V.TLSv1, V.TLSv1, {"TLSv1"}),
+            (V.TLSv1_1, V.TLSv1_1, {"TLSv1.1"}),
+            (V.TLSv1_2, V.TLSv1_2, {"TLSv1.2"}),
+            (V.TLSv1_3, V.TLSv1_3, {"TLSv1.3"}),
+            (V.TLSv1, V.TLSv1_3, {"TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"}),
+        ],
+    )
+    @pytest.mark.parametrize("mode", ["starttls", "implicit"])
+    def test_exactly_those_that_the_server_has_are_accepted(
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        tmp_path: Path,
+        lowest: ssl.TLSVersion,
+        highest: ssl.TLSVersion,
+        accepted: set[str],
+        mode: TlsMode,
+    ) -> None:
+        tls = context(tmp_path, lowest=lowest, highest=highest)
+        script = with_tls("imap", tls) if mode == "implicit" else with_starttls("imap", tls)
+        with serving(script) as server:
+            usual(monkeypatch, server.port, "imap", mode)
+            found = look(server.port)
+        assert versions_of(found) == {name: name in accepted for name in REFUSED}
+        assert all(answer.proof for answer in session_of(found).versions)
+        assert session_of(found).chains[0].leaf == identity("mail.example.com").leaf
+
+    def test_a_server_that_closes_at_any_other_version_refuses_it(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        tls = context(tmp_path)
+
+        def script(peer: Peer) -> None:
+            hello = peer.connection.recv(4096, 2)  # MSG_PEEK
+            if b"\x00\x2b\x00\x03\x02\x03\x04" in hello or b"\x02\x03\x04\x03\x03" in hello:
+                with_tls("imap", tls)(peer)
+
+        with serving(script) as server:
+            usual(monkeypatch, server.port, "imap", "implicit")
+            found = look(server.port)
+        assert versions_of(found) == {**REFUSED, "TLSv1.3": True}
+        proof = session_of(found).versions[0].proof
+        assert "in answer to the hello" in proof
+
+    def test_a_server_that_only_ever_closes_has_refused_nothing(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with serving(lambda _: None) as server:
+            usual(monkeypatch, server.port, "imap", "implicit")
+            found = look(server.port)
+        assert set(versions_of(found).values()) == {None}
+
+    def test_a_server_that_is_silent_at_a_version_has_not_refused_it(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        tls = context(tmp_path)
+
+        def script(peer: Peer) -> None:
+            if peer.connection.recv(4096, 2)[9:11] == b"\x03\x00":
+                peer.hang()
+            with_tls("imap", tls)(peer)
+
+        with serving(script) as server:
+            usual(monkeypatch, server.port, "imap", "implicit")
+            found = look(server.port, HASTY)
+        answers = versions_of(found)
+        assert answers["SSLv3"] is None
+        assert answers["TLSv1.2"] is True
+
+
+class TestChains:
+    @pytest.mark.parametrize("highest", [V.TLSv1_2, V.TLSv1_3])
+    @pytest.mark.parametrize("lowest", [V.TLSv1_2, V.TLSv1_3])
+    def test_each_name_has_its_own(
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        tmp_path: Path,
+        lowest: ssl.TLSVersion,
+        highest: ssl.TLSVersion,
+    ) -> None:
+        if lowest > highest:
+            lowest, highest = highest, lowest
+        by_name = {
+            name: context(tmp_path, name, lowest, highest)
+            for name in ("a.example.com", "b.example.com")
+        }
+        default = context(tmp_path, "mail.example.com", lowest, highest)
+
+        def choose(
+            opened: "ssl.SSLSocket | ssl.SSLObject", name: "str | None", _: ssl.SSLContext
+        ) -> None:
+            if name in by_name:
+                opened.context = by_name[name]
+
+        default.sni_callback = choose
+        with serving(with_starttls("smtp", default)) as server:
+            usual(monkeypatch, server.port, "smtp", "starttls")
+            found = look(server.port, names=("a.example.com", "b.example.com", "c.example.com"))
+        served = {chain.server_name: chain for chain in session_of(found).chains}
+        assert {name: chain.leaf for name, chain in served.items()} == {
+            None: identity("mail.example.com").leaf,
+            "a.example.com": identity("a.example.com").leaf,
+            "b.example.com": identity("b.example.com").leaf,
+            "c.example.com": identity("mail.example.com").leaf,
+        }
+        assert served["a.example.com"].intermediates == identity("a.example.com").issuers
+
+    def test_a_name_that_the_server_will_not_have_is_missing_alone(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        tls = context(tmp_path)
+
+        def choose(_: object, name: "str | None", __: ssl.SSLContext) -> "int | None":
+            return ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME if name else None
+
+        tls.sni_callback = choose
+        with serving(with_tls("imap", tls)) as server:
+            usual(monkeypatch, server.port, "imap", "implicit")
+            found = look(server.port, names=("a.example.com",))
+        unnamed, named = session_of(found).chains
+        assert unnamed.leaf == identity("mail.example.com").leaf
+        assert named.leaf == Missing("no certificate came: alert 112")
+
+    @pytest.mark.parametrize("lowest", [V.TLSv1_2, V.TLSv1_3])
+    @pytest.mark.parametrize("name", ["x" * 64 + ".example", "a..example", ""])
+    def test_a_name_that_no_hello_can_carry_is_missing_alone(
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        tmp_path: Path,
+        name: str,
+        lowest: ssl.TLSVersion,
+    ) -> None:
+        with serving(with_tls("imap", context(tmp_path, lowest=lowest))) as server:
+            usual(monkeypatch, server.port, "imap", "implicit")
+            found = look(server.port, names=(name,))
+        unnamed, named = session_of(found).chains
+        assert unnamed.leaf == identity("mail.example.com").leaf
+        assert isinstance(named.leaf, Missing)
+
+
+class TestStarttls:
+    @pytest.mark.parametrize(
+        ("protocol", "offer", "answer"),
+        [
+            ("smtp", b"250-mail\r\n250 STARTTLS\r\n", b"454 4.7.0 TLS not available"),
+            ("imap", b"* CAPABILITY IMAP4rev1 STARTTLS\r\na1 OK\r\n", b"a2 BAD TLS not available"),
+            ("pop3", b"+OK\r\nSTLS\r\n.\r\n", b"-ERR TLS not available"),
+        ],
+    )
+    def test_a_refusal_is_kept_with_its_words(
+        self, monkeypatch: pytest.MonkeyPatch, protocol: Protocol, offer: bytes, answer: bytes
+    ) -> None:
+        def script(peer: Peer) -> None:
+            peer.send(GREETING[protocol])
+            peer.line()
+            peer.send(offer)
+            peer.line()
+            peer.send(answer + b"\r\n")
+            peer.line()
+
+        with serving(script) as server:
+            usual(monkeypatch, server.port, protocol, "starttls")
+            session = session_of(look(server.port))
+        assert session.starttls == Starttls("refused", answer.decode())
+        assert session.offers_tls
+        assert (session.versions, session.chains) == ((), ())
+        assert isinstance(session.inside_tls, Missing)
+
+    @pytest.mark.parametrize("protocol", PROTOCOLS)
+    def test_one_that_is_not_offered_is_not_asked_for(
+        self, monkeypatch: pytest.MonkeyPatch, protocol: Protocol
+    ) -> None:
+        heard: list[bytes] = []
+
+        def script(peer: Peer) -> None:
+            peer.send(GREETING[protocol])
+            converse(peer, protocol)
+
+        def listening(peer: Peer) -> None:
+            original = peer.line
+
+            def line() -> bytes:
+                heard.append(original())
+                return heard[-1]
+
+            monkeypatch.setattr(peer, "line", line)
+            script(peer)
+
+        with serving(listening) as server:
+            usual(monkeypatch, server.port, protocol, "starttls")
+            session = session_of(look(server.port))
+        assert session.starttls == Starttls("not-offered", "")
+        assert not session.offers_tls
+        assert isinstance(session.before_tls, Capabilities)
+        assert session.before_tls.mechanisms == ("LOGIN", "PLAIN")
+        assert not any(b"STARTTLS" in line or b"STLS" in line for line in heard)
+        assert not any(b"AUTH" in line or b"LOGIN" in line.split()[1:] for line in heard)
+
+    def test_data_in_clear_after_the_answer_is_no_upgrade(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def script(peer: Peer) -> None:
+            peer.send(GREETING["smtp"])
+            peer.line()
+            peer.send(b"250-mail\r\n250 STARTTLS\r\n")
+            peer.line()
+            peer.send(b"220 go\r\n250 injected\r\n")
+            peer.hang()
+
+        with serving(script) as server:
+            usual(monkeypatch, server.port, "smtp", "starttls")
+            session = session_of(look(server.port))
+        assert session.starttls is not None
+        assert session.starttls.state == "refused"
+        assert "before any TLS" in session.starttls.detail
+
+    def test_capabilities_that_are_refused_leave_it_unknown(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def script(peer: Peer) -> None:
+            peer.send(GREETING["smtp"])
+            peer.line()
+            peer.send(b"502 not implemented\r\n")
+            peer.line()
+
+        with serving(script) as server:
+            usual(monkeypatch, server.port, "smtp", "starttls")
+            session = session_of(look(server.port))
+        assert session.starttls == Starttls("unknown", "the capabilities are not known")
+        assert session.before_tls == Missing("EHLO answered '502 not implemented'")
+
+
+class TestGreeting:
+    def test_one_of_several_lines_that_come_slowly_is_heard_to_its_end(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        tls = context(tmp_path)
+
+        def script(peer: Peer) -> None:
+            for part in (
+                b"220-mail.exam",
+                b"ple.com\r\n220",
+                b"-please wait\r",
+                b"\n220 ESMTP\r\n",
+            ):
+                peer.send(part)
+                peer.pause()
+            converse(peer, "smtp", tls=tls)
+
+        with serving(script) as server:
+            usual(monkeypatch, server.port, "smtp", "starttls")
+            found = look(server.port)
+        assert session_of(found).greeting == "220 ESMTP"
+        assert versions_of(found)["TLSv1.3"] is True
+
+    @pytest.mark.parametrize(
+        ("protocol", "said"),
+        [
+            ("imap", b"220 mail ESMTP\r\n"),
+            ("smtp", b"* OK ready\r\n"),
+            ("smtp", b"554 no service\r\n"),
+            ("pop3", b"-ERR go away\r\n"),
+            ("imap", b"SSH-2.0-OpenSSH_9.2\r\n"),
+            ("imap", b"HTTP/1.1 400 Bad Request\r\n\r\n"),
+        ],
+    )
+    def test_another_protocol_is_no_session(
+        self, monkeypatch: pytest.MonkeyPatch, protocol: Protocol, said: bytes
+    ) -> None:
+        def script(peer: Peer) -> None:
+            peer.send(said)
+            peer.line()
+
+        with serving(script) as server:
+            usual(monkeypatch, server.port, protocol, "starttls")
+            found = look(server.port)
+        assert found.reach.state == "open"
+        assert isinstance(found.session, Missing)
+        assert "no such greeting" in found.session.reason
+
+    def test_a_protocol_that_is_none_of_mail_is_not_recognised(self) -> None:
+        def script(peer: Peer) -> None:
+            peer.send(b"SSH-2.0-OpenSSH_9.2\r\n")
+            peer.line()
+
+        with serving(script) as server:
+            found = look(server.port)
+        assert isinstance(found.session, Missing)
+        assert "neither IMAP, POP3 nor SMTP" in found.session.reason
+
+    def test_clear_text_where_tls_is_due_is_no_tls(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        with serving(with_starttls("imap", None)) as server:
+            usual(monkeypatch, server.port, "imap", "implicit")
+            found = look(server.port)
+        session = session_of(found)
+        assert isinstance(session.greeting, Missing)
+        assert isinstance(session.inside_tls, Missing)
+        assert set(versions_of(found).values()) == {None}
+        assert session.chains == ()
+
+
+class TestReach:
+    def test_a_port_that_nobody_listens_on_is_refused(self) -> None:
+        with serving(lambda _: None) as server:
+            port = server.port
+        found = look(port)
+        assert found.reach.state == "refused"
+        assert found.session == Missing("no connection: connection refused")
+
+    def test_an_address_without_a_route_is_an_outcome(self) -> None:
+        (found,) = observe([Endpoint("240.0.0.1", 143, ())], HASTY)
+        assert found.reach.state in {"unreachable", "filtered", "error"}
+        assert isinstance(found.session, Missing)
+
+    def test_a_good_endpoint_beside_a_bad_one_is_observed(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        good: Script = with_starttls("imap", context(tmp_path))
+        with serving(Peer.hang) as bad, serving(good) as server:
+            usual(monkeypatch, bad.port, "imap", "starttls")
+            usual(monkeypatch, server.port, "imap", "starttls")
+            ports = (bad.port, server.port)
+            found = observe([Endpoint("127.0.0.1", port, ()) for port in ports], HASTY)
+        assert found[0].session == Missing("nothing came for 0.5 s")
+        assert versions_of(found[1])["TLSv1.2"] is True
