@@ -10,7 +10,8 @@
        "*/observations/993/session/versions/TLSv1/accepted": true}}
 
 Documents are `plan`, `host`, `controller` and `outpost`; `*` stands for both vantages. A part
-of the way picks an entry of a list by its port, version, server_name or path.
+of the way picks an entry of a list by its port, version, server_name or path. A value
+``{"recorded": WAY}`` is what the recording has there.
 """
 
 import json
@@ -55,6 +56,9 @@ class Case:
             "outpost": json.loads(folder.probe_file(RECORDED, name, "outpost").read_text()),
         }
         for way, value in self.content.get("change", {}).items():
+            if isinstance(value, dict) and value.keys() == {"recorded"}:
+                document, *steps = value["recorded"].split("/")
+                value = _get(documents[document], steps)  # noqa: PLW2901
             document, *steps = way.split("/")
             chosen = ["controller", "outpost"] if document == "*" else [document]
             for one in chosen:
@@ -69,9 +73,14 @@ class Case:
         return host
 
 
-def _set(place: Any, steps: list[str], value: Any) -> None:
-    for step in steps[:-1]:
+def _get(place: Any, steps: list[str]) -> Any:
+    for step in steps:
         place = place[_index(place, step)]
+    return place
+
+
+def _set(place: Any, steps: list[str], value: Any) -> None:
+    place = _get(place, steps[:-1])
     place[_index(place, steps[-1])] = value
 
 
