@@ -33,9 +33,12 @@ def demo(lab: Lab) -> int:
         return cli.main(["judge", str(RECORDED), "--output", str(output), "--fail-on", "never"])
     try:
         lab.up()
-        return audit(lab, output).returncode
+        status = audit(lab, output).returncode
     finally:
         lab.down()
+    if status == 0:
+        print(f"report: {output / 'index.html'}\nto audit hosts of your own: README.md")
+    return status
 
 
 def audit(lab: Lab, output: Path, *options: str) -> "subprocess.CompletedProcess[bytes]":

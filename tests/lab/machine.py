@@ -53,7 +53,7 @@ class Machine:
         layers = f"lowerdir={suites.base(self.description.suite)}"
         layers += f",upperdir={self.folder / 'upper'},workdir={self.folder / 'work'}"
         subprocess.run(("mount", "-t", "overlay", "-o", layers, "overlay", self.root), check=True)
-        for tree in (_MAILSERVER / "any", _MAILSERVER / self.description.suite, self._files):
+        for tree in (_MAILSERVER / self.description.suite, self.description.files):
             if tree.is_dir():
                 shutil.copytree(tree, self.root, dirs_exist_ok=True)
         (self.root / "etc/hostname").write_text(f"{self.description.name}\n")
@@ -70,10 +70,6 @@ class Machine:
         users.chmod(0o644)
         prepare = (_MAILSERVER / "prepare.sh").read_text()
         self._chroot("\n".join((prepare, *self.description.prepare)))
-
-    @property
-    def _files(self) -> Path:
-        return self.description.files
 
     def _ssh(self, login_key: str, password: str) -> None:
         user = self.description.user
