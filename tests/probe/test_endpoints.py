@@ -409,3 +409,33 @@ class TestReach:
             found = observe([Endpoint("127.0.0.1", port, ()) for port in ports], HASTY)
         assert found[0].session == Missing("nothing came for 0.5 s")
         assert versions_of(found[1])["TLSv1.2"] is True
+
+
+def test_a_server_too_busy_for_starttls_has_said_nothing_of_tls(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def busy(peer: Peer) -> None:
+        peer.send(GREETING["smtp"])
+        peer.line()
+        peer.send(b"250-mail\r\n250 STARTTLS\r\n")
+        peer.line()
+        peer.send(b"421 4.7.0 too busy\r\n")
+
+    with serving(busy) as server:
+        usual(monkeypatch, server.port, "smtp", "starttls")
+        upgrade = session_of(look(server.port)).starttls
+    assert upgrade is not None
+    assert (upgrade.state, upgrade.detail) == ("unknown", "421 4.7.0 too busy")
+
+
+def test_a_server_that_turns_the_client_away_is_no_session(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def away(peer: Peer) -> None:
+        peer.send(b"* BYE too many connections\r\n")
+
+    with serving(away) as server:
+        usual(monkeypatch, server.port, "imap", "starttls")
+        seen = look(server.port).session
+    assert isinstance(seen, Missing)
+    assert "BYE too many connections" in seen.reason

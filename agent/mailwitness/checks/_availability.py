@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from mailwitness.correlate.endpoint import Endpoint
 from mailwitness.evidence.missing import Missing
-from mailwitness.evidence.probe import Observation
+from mailwitness.evidence.probe import Observation, Session
 from mailwitness.policy.check import Case
 from mailwitness.policy.outcome import (
     NotKnownError,
@@ -31,7 +31,7 @@ def available(case: Case, what: str, ports: Iterable[int]) -> Verdict:
                 unknown.append(f"{endpoint.id}: {seen.session.reason}")
             elif seen.session.accepted_versions:
                 served.append(witness)
-            elif any(isinstance(answer.accepted, Missing) for answer in seen.session.versions):
+            elif _unsettled(seen.session):
                 unknown.append(f"{endpoint.id}: {_says(endpoint, seen)}")
             else:
                 refused.append(witness)
@@ -43,6 +43,14 @@ def available(case: Case, what: str, ports: Iterable[int]) -> Verdict:
         for seen_from in endpoint.outside:
             known(seen_from.observation)
     return failed(f"no vantage can have {what} over TLS", refused)
+
+
+def _unsettled(session: Session) -> bool:
+    """Whether it is open if TLS can be had."""
+    upgrade = session.starttls
+    return (upgrade is not None and upgrade.state == "unknown") or any(
+        isinstance(answer.accepted, Missing) for answer in session.versions
+    )
 
 
 def _says(endpoint: Endpoint, seen: Observation) -> str:

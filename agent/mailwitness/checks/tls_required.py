@@ -2,7 +2,7 @@
 
 from mailwitness.correlate.login import readable_logins
 from mailwitness.policy.check import Case, Check, Remedy, Scope
-from mailwitness.policy.outcome import Severity, Verdict, failed, known, passed
+from mailwitness.policy.outcome import NotKnownError, Severity, Verdict, failed, known, passed
 
 
 def _judge(case: Case) -> Verdict:
@@ -16,6 +16,8 @@ def _judge(case: Case) -> Verdict:
             "STARTTLS is offered and does not work",
             [case.says(f"STARTTLS answered {session.starttls.detail}")],
         )
+    if session.starttls.state == "unknown":
+        raise NotKnownError(f"STARTTLS: {session.starttls.detail}")
     assert session.before_tls is not None
     ways = readable_logins(case.endpoint.protocol, known(session.before_tls))
     if ways:

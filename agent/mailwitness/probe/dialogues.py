@@ -17,7 +17,7 @@ class Dialogue(ABC):
     both as attacks.
     """
 
-    GREETING: ClassVar[bytes]  # how the first line begins
+    GREETING: ClassVar[tuple[bytes, ...]]  # how a first line that welcomes begins
 
     async def greeting(self, channel: Channel) -> str:
         """The server's first words, to their end."""
@@ -42,7 +42,7 @@ class Dialogue(ABC):
 class Imap(Dialogue):
     """RFC 9051."""
 
-    GREETING = b"* "
+    GREETING = (b"* OK", b"* PREAUTH")  # the third, BYE, turns the client away
 
     async def capabilities(self, channel: Channel) -> Capabilities:
         await channel.send(b"a1 CAPABILITY\r\n")
@@ -72,7 +72,7 @@ class Imap(Dialogue):
 class Pop3(Dialogue):
     """RFC 1939, RFC 2449 (CAPA), RFC 2595 (STLS)."""
 
-    GREETING = b"+OK"
+    GREETING = (b"+OK",)
 
     async def capabilities(self, channel: Channel) -> Capabilities:
         await channel.send(b"CAPA\r\n")
@@ -101,7 +101,7 @@ class Pop3(Dialogue):
 class Smtp(Dialogue):
     """RFC 5321, RFC 3207 (STARTTLS)."""
 
-    GREETING = b"220"
+    GREETING = (b"220",)
 
     async def greeting(self, channel: Channel) -> str:
         lines = await _reply(channel, channel.limits.greeting)
@@ -121,6 +121,8 @@ class Smtp(Dialogue):
             return Starttls("not-offered", "")
         await channel.send(b"STARTTLS\r\n")
         lines = await _reply(channel, channel.limits.read)
+        if lines[0].startswith("421"):  # RFC 5321 §3.8: too busy, which says nothing of TLS
+            raise ChannelError(lines[0][:200])
         return _upgrade(lines[-1], ready=lines[0].startswith("220"))
 
     async def goodbye(self, channel: Channel) -> None:
