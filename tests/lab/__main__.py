@@ -12,13 +12,18 @@ from tests.lab.lab import STATE, Lab
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.lab", description=__doc__)
-    parser.add_argument("--state", type=Path, default=STATE, help="where the hosts are kept")
+    state = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
+    state.add_argument("--state", type=Path, help="where the hosts are kept (default: .lab)")
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.lab", description=__doc__, parents=[state]
+    )
     commands = parser.add_subparsers(dest="command", required=True)
-    up = commands.add_parser("up", help="boot these hosts (default: all) and write the inventory")
+    up = commands.add_parser(
+        "up", parents=[state], help="boot these hosts (default: all) and write the inventory"
+    )
     up.add_argument("hosts", nargs="*")
-    commands.add_parser("down", help="end all hosts")
-    commands.add_parser("status", help="which hosts there are, and which are up")
+    commands.add_parser("down", parents=[state], help="end all hosts")
+    commands.add_parser("status", parents=[state], help="which hosts there are, and which are up")
     commands.add_parser("bases", help="make the base file systems")
     commands.add_parser("demo", help="boot the lab, audit it by the playbook, end it")
     commands.add_parser("record", help="keep the evidence of such an audit in the checkout")
@@ -26,7 +31,7 @@ def main() -> int:
     shell.add_argument("host")
     shell.add_argument("argv", nargs=argparse.REMAINDER)
     arguments = parser.parse_args()
-    lab = Lab(arguments.state)
+    lab = Lab(getattr(arguments, "state", STATE))
     try:
         if arguments.command == "up":
             lab.up(arguments.hosts)
@@ -44,8 +49,8 @@ def main() -> int:
         elif arguments.command == "record":
             record(lab)
         else:
-            argv = [word for word in arguments.argv if word != "--"] or ["/bin/bash", "-l"]
-            command = lab.machine(arguments.host).command(argv)
+            argv = arguments.argv[1:] if arguments.argv[:1] == ["--"] else arguments.argv
+            command = lab.machine(arguments.host).command(argv or ["/bin/bash", "-l"])
             os.execvp(command[0], command)
     except LabError as error:
         print(f"lab: {error}", file=sys.stderr)

@@ -7,7 +7,7 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from tests.lab.description import Certificate
 
@@ -38,6 +38,7 @@ class Authority:
             authority.root.write_bytes(_pem(root))
             (folder / "intermediate.pem").write_bytes(_pem(intermediate))
             (folder / "intermediate-key.pem").write_bytes(_key_pem(key))
+            (folder / "intermediate-key.pem").chmod(0o600)
         return authority
 
     def issue(self, wanted: Certificate, root: Path) -> None:
@@ -79,6 +80,10 @@ def _certificate(
     names: tuple[str, ...] = (),
     ca: bool = False,
 ) -> x509.Certificate:
+    # The identifiers and the uses that strict clients ask for, RFC 5280 4.2.1 (Python's own
+    # default from 3.13 on).
+    identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
+    issuer_identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key())
     now = datetime.datetime.now(datetime.UTC)
     builder = (
         x509.CertificateBuilder()
@@ -89,11 +94,32 @@ def _certificate(
         .not_valid_before(now + datetime.timedelta(days=days[0]))
         .not_valid_after(now + datetime.timedelta(days=days[1]))
         .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
+        .add_extension(
+            _usage(ca=ca, encipherment=isinstance(key, rsa.RSAPrivateKey)), critical=True
+        )
+        .add_extension(identifier, critical=False)
+        .add_extension(issuer_identifier, critical=False)
     )
     if names:
+        purpose = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH])
+        builder = builder.add_extension(purpose, critical=False)
         alternatives = x509.SubjectAlternativeName([x509.DNSName(name) for name in names])
         builder = builder.add_extension(alternatives, critical=False)
     return builder.sign(issuer_key, hashes.SHA256())
+
+
+def _usage(*, ca: bool, encipherment: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=not ca,
+        content_commitment=False,
+        key_encipherment=encipherment,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=ca,
+        crl_sign=ca,
+        encipher_only=False,
+        decipher_only=False,
+    )
 
 
 def _name(text: str) -> x509.Name:

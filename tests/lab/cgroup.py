@@ -10,16 +10,26 @@ ENTER = 'while [ "$1" != -- ]; do echo $$ >"$1/cgroup.procs"; shift; done; shift
 
 def make(name: str) -> list[str]:
     """The host's group in every hierarchy that systemd manages, version 1 and 2."""
-    groups = [mount / f"mailwitness-lab-{name}" for mount in _hierarchies()]
+    groups = [mount / name for mount in _hierarchies()]
     for group in groups:
         group.mkdir(exist_ok=True)
     return [str(group) for group in groups]
 
 
+def members(name: str) -> set[int]:
+    """The pids of whatever still runs of the host, also when its systemd-nspawn is gone."""
+    pids: set[int] = set()
+    for mount in _hierarchies():
+        with contextlib.suppress(OSError):  # groups come and go as we look
+            for file in (mount / name).rglob("cgroup.procs"):
+                pids |= {int(pid) for pid in file.read_text().split()}
+    return pids
+
+
 def remove(name: str) -> None:
     """Take the host's groups away; the kernel keeps those that still hold a process."""
     for mount in _hierarchies():
-        group = mount / f"mailwitness-lab-{name}"
+        group = mount / name
         for folder in sorted(group.rglob("*/"), reverse=True):
             _remove(folder)
         _remove(group)

@@ -3,7 +3,6 @@
 import os
 import secrets
 import shutil
-import subprocess
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +13,7 @@ import yaml
 
 from tests.lab import network, suites
 from tests.lab.certificates import Authority
+from tests.lab.command import run
 from tests.lab.description import Description, all_hosts
 from tests.lab.errors import LabError
 from tests.lab.machine import Machine
@@ -26,6 +26,8 @@ _TOOLS = {
     "nsenter": "util-linux",
     "ssh": "openssh-client",
 }
+# CAP_NET_ADMIN and CAP_SYS_ADMIN by their numbers, capability.h
+_CAPABILITIES = 1 << 12 | 1 << 21
 
 
 def unavailable() -> str | None:
@@ -34,17 +36,26 @@ def unavailable() -> str | None:
         return "the lab boots real hosts and needs root"
     if not Path("/etc/debian_version").exists():
         return "the lab is made from Debian's packages and needs a Debian machine"
+    if not _may_administer():
+        return "the lab needs the capabilities sys_admin and net_admin, which root lacks here"
     absent = [package for tool, package in _TOOLS.items() if shutil.which(tool) is None]
     if absent:
         return f"the lab needs more packages: apt-get install {' '.join(absent)}"
     return None
 
 
+def _may_administer() -> bool:
+    """Whether root is whole; in an unprivileged container it is not."""
+    status = Path("/proc/self/status").read_text()
+    held = next(int(line.split()[1], 16) for line in status.splitlines() if "CapEff" in line)
+    return held & _CAPABILITIES == _CAPABILITIES
+
+
 class Lab:
     """The hosts under a folder of state, up or not."""
 
     def __init__(self, state: Path = STATE) -> None:
-        self.state = state.absolute()
+        self.state = state.resolve()
         self.hosts = all_hosts()
 
     @property
@@ -81,16 +92,17 @@ class Lab:
         """Boot these hosts, or all, as far as they are not up, and write the inventory.
 
         Raises:
-            LabError: one of them did not come up.
+            LabError: one of them did not come up, or another folder's lab is up.
         """
         reason = unavailable()
         if reason:
             raise LabError(reason)
+        network.claim(self.state)
         machines = [self.machine(name) for name in names or self.hosts]
         wanted = [m for m in machines if m.description.boot and not m.is_up()]
         for suite in sorted({machine.description.suite for machine in wanted}):
             suites.base(suite)
-        network.up()
+        network.up(self.state)
         self._login_key()
         authority = self.authority
         with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
@@ -103,7 +115,12 @@ class Lab:
         self._write_inventory()
 
     def down(self) -> None:
-        """End whatever of the lab is up."""
+        """End whatever of the lab is up.
+
+        Raises:
+            LabError: the lab that is up is that of another folder.
+        """
+        network.claim(self.state)
         machines = [self.machine(name) for name in self.hosts]
         with ThreadPoolExecutor(max_workers=len(machines)) as pool:
             list(pool.map(Machine.halt, machines))
@@ -131,9 +148,7 @@ class Lab:
         key = self.state / "ssh/id_ed25519"
         if not key.exists():
             key.parent.mkdir(parents=True, exist_ok=True)
-            subprocess.run(
-                ("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "lab", "-f", key), check=True
-            )
+            run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "lab", "-f", key)
 
     def _write_inventory(self) -> None:
         """Every host that is up or is meant to be down; strict host keys stay on."""

@@ -1,6 +1,9 @@
 """One running host: an overlay over its suite's base, booted by systemd-nspawn."""
 
+import contextlib
+import hashlib
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -14,17 +17,19 @@ from pathlib import Path
 
 from tests.lab import cgroup, network, suites
 from tests.lab.certificates import Authority
+from tests.lab.command import HOST_ENVIRONMENT, run
 from tests.lab.description import Description
 from tests.lab.errors import LabError
 
 _MAILSERVER = Path(__file__).parent / "mailserver"
 _BOOT_SECONDS = 120.0
+_HALT_SECONDS = 15.0
 # Exit of the container's init, systemd(1): SIGRTMIN+3 halts the system.
 _HALT = signal.SIGRTMIN + 3
 
 # Containers outlive the command that starts them; where it is the same that ends them, it
 # waits for them as a parent must.
-_started: "dict[int, subprocess.Popen[bytes]]" = {}
+_started: "dict[Path, subprocess.Popen[bytes]]" = {}
 
 
 @dataclass(frozen=True)
@@ -44,15 +49,21 @@ class Machine:
         """Its public ssh key, for known_hosts."""
         return (self.folder / "host_key.pub").read_text().rsplit(" ", 1)[0]
 
+    @property
+    def _group(self) -> str:
+        """Its control group: no lab in another folder has one of that name."""
+        folder = hashlib.sha256(bytes(self.folder)).hexdigest()[:8]
+        return f"mailwitness-lab-{folder}-{self.description.name}"
+
     def make(self, authority: Authority, login_key: str, password: str, names: str) -> None:
         """Lay out the file system: configuration, certificates, keys and accounts."""
-        self._unmount()
+        self.halt()  # or what was left of it, if its container died on its own
         shutil.rmtree(self.folder, ignore_errors=True)
         for part in ("upper", "work", "root"):
             (self.folder / part).mkdir(parents=True)
         layers = f"lowerdir={suites.base(self.description.suite)}"
         layers += f",upperdir={self.folder / 'upper'},workdir={self.folder / 'work'}"
-        subprocess.run(("mount", "-t", "overlay", "-o", layers, "overlay", self.root), check=True)
+        run("mount", "-t", "overlay", "-o", layers, "overlay", self.root)
         for tree in (_MAILSERVER / self.description.suite, self.description.files):
             if tree.is_dir():
                 shutil.copytree(tree, self.root, dirs_exist_ok=True)
@@ -65,9 +76,7 @@ class Machine:
             if not certificate.after_boot:
                 authority.issue(certificate, self.root)
         self._ssh(login_key, password)
-        users = self.root / "etc/dovecot/users"
-        users.write_text(f"tester:{{PLAIN}}{password}\n")
-        users.chmod(0o644)
+        (self.root / "etc/dovecot/users").write_text(f"tester:{{PLAIN}}{password}\n")
         prepare = (_MAILSERVER / "prepare.sh").read_text()
         self._chroot("\n".join((prepare, *self.description.prepare)))
 
@@ -93,6 +102,7 @@ class Machine:
             capture_output=True,
             text=True,
             check=False,
+            env=HOST_ENVIRONMENT,
         )
         if done.returncode != 0:
             raise LabError(f"{self.description.name}: preparing it failed: {done.stderr.strip()}")
@@ -106,7 +116,7 @@ class Machine:
                     "-c",
                     cgroup.ENTER,
                     "sh",
-                    *cgroup.make(self.description.name),
+                    *cgroup.make(self._group),
                     "--",
                     "systemd-nspawn",
                     "--quiet",
@@ -122,9 +132,9 @@ class Machine:
                 stderr=console,
                 start_new_session=True,
             )
-        _started[process.pid] = process
+        _started[self.folder] = process
         (self.folder / "pid").write_text(str(process.pid))
-        self._until(lambda: self._init() is not None, "start its init")
+        self._until(self._has_cable, "get its network cable")
         for address, length in ((self.description.ipv4, 24), (self.description.ipv6, 64)):
             nodad = ["nodad"] if ":" in address else []
             self._in_network("ip", "address", "add", f"{address}/{length}", "dev", "host0", *nodad)
@@ -160,32 +170,50 @@ class Machine:
         init = self._init()
         if init is None:
             raise LabError(f"{self.description.name} is not up")
-        return ["nsenter", f"--target={init}", "--all", "--", *argv]
+        environment = [f"{name}={value}" for name, value in HOST_ENVIRONMENT.items()]
+        terminal = f"TERM={os.environ.get('TERM', 'dumb')}"
+        clean = ["/usr/bin/env", "-i", terminal, *environment]
+        return ["nsenter", f"--target={init}", "--all", "--", *clean, *argv]
 
     def is_up(self) -> bool:
         """Whether its container runs."""
         return self._init() is not None
 
     def halt(self) -> None:
-        """End it, its init first, and unmount it; nothing happens where it is not up."""
-        init, container = self._init(), self._container()
+        """End it, its init first, and unmount it; nothing happens where it is not up.
+
+        Its control group is asked for what is left: a host outlives its systemd-nspawn.
+        """
+        init = self._init()
         if init is not None:
             os.kill(init, _HALT)
-        deadline = time.monotonic() + 15
+        deadline = time.monotonic() + _HALT_SECONDS
         while self._container() is not None and time.monotonic() < deadline:
             time.sleep(0.1)
-        if container is not None and self._container() == container:
-            os.kill(container, signal.SIGKILL)
-        if container in _started:
-            _started.pop(container).wait()
+        self._kill_rest()
+        if self.folder in _started:
+            _started.pop(self.folder).wait()
         (self.folder / "pid").unlink(missing_ok=True)
         network.detach(self.description.name)
-        cgroup.remove(self.description.name)
+        cgroup.remove(self._group)
         self._unmount()
+
+    def _kill_rest(self) -> None:
+        deadline = time.monotonic() + _HALT_SECONDS
+        while (left := self._left()) and time.monotonic() < deadline:
+            for pid in left:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            time.sleep(0.1)
+
+    def _left(self) -> set[int]:
+        container = self._container()
+        pids = cgroup.members(self._group)
+        return pids if container is None else pids | {container}
 
     def _unmount(self) -> None:
         if os.path.ismount(self.root):
-            subprocess.run(("umount", "--lazy", self.root), check=True)
+            run("umount", "--lazy", self.root)
 
     def _container(self) -> int | None:
         """The pid of its systemd-nspawn, if that is still what runs under that pid."""
@@ -197,18 +225,31 @@ class Machine:
         return pid if f"--directory={self.root}".encode() in command else None
 
     def _init(self) -> int | None:
-        """The pid of its first process, which is the child of systemd-nspawn."""
+        """The pid of its first process: the child of systemd-nspawn that is 1 to itself.
+
+        Another child, gone again at once, sets the file system up before.
+        """
         container = self._container()
         if container is None:
             return None
         try:
             children = Path(f"/proc/{container}/task/{container}/children").read_text().split()
+            for child in children:
+                status = Path(f"/proc/{child}/status").read_text()
+                if re.search(r"^NSpid:\t\d+.*\t1$", status, re.MULTILINE):
+                    return int(child)
         except OSError:
-            return None
-        return int(children[0]) if children else None
+            pass
+        return None
+
+    def _has_cable(self) -> bool:
+        try:
+            return "host0:" in Path(f"/proc/{self._init()}/net/dev").read_text()
+        except OSError:
+            return False
 
     def _in_network(self, *argv: str) -> None:
-        subprocess.run(("nsenter", f"--target={self._init()}", "--net", "--", *argv), check=True)
+        run("nsenter", f"--target={self._init()}", "--net", "--", *argv)
 
     def _listens(self, port: int) -> bool:
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as client:

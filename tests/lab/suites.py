@@ -44,6 +44,8 @@ systemctl mask getty.target console-getty.service systemd-logind.service systemd
 apt-get clean
 rm -rf /var/lib/apt/lists/*
 """
+_TRUST = "/etc/apt/borrowed.crt"
+_CA_FILE = re.compile(r'CaInfo\s+"([^"]+)"', re.IGNORECASE)
 _MIRROR = "http://deb.debian.org/debian"
 
 
@@ -68,12 +70,14 @@ def base(suite: str) -> Path:
     log = cache() / f"{suite}.log"
     try:
         _make(suite, unfinished, log)
+        unfinished.rename(root)
     except subprocess.CalledProcessError as error:
-        shutil.rmtree(unfinished, ignore_errors=True)
         raise LabError(f"base {suite}: {error.cmd[0]} failed; see {log}") from None
-    unfinished.rename(root)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+    mounts = Path("/proc/self/mounts").read_text()
     for old in cache().glob(f"{suite}-*"):
-        if old != root:
+        if old != root and f"lowerdir={old}," not in mounts:  # another checkout's hosts may be up
             shutil.rmtree(old)
     return root
 
@@ -85,10 +89,7 @@ def _make(suite: str, root: Path, log: Path) -> None:
             subprocess.run(argv, check=True, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
 
         run("debootstrap", "--variant=minbase", suite, str(root), _mirror())
-        shutil.copy("/etc/resolv.conf", root / "etc/resolv.conf")
-        borrowed = [
-            Path(shutil.copy(file, root / "etc/apt/apt.conf.d")) for file in _proxy_settings()
-        ]
+        borrowed = list(_borrow(root))
         recipe = _RECIPE.format(packages=" ".join(PACKAGES))
         run("chroot", str(root), "/bin/sh", "-c", recipe)
         for file in borrowed:
@@ -97,7 +98,9 @@ def _make(suite: str, root: Path, log: Path) -> None:
 
 def _mirror() -> str:
     """The archive that this machine itself installs Debian from."""
-    found = (uri for text in _sources() for uri in re.findall(r"https?://\S+/debian/?(?=\s)", text))
+    found = (
+        uri for text in _sources() for uri in re.findall(r"https?://\S+/debian/?(?=\s|$)", text)
+    )
     return next(found, _MIRROR)
 
 
@@ -109,9 +112,23 @@ def _sources() -> Iterator[str]:
             )
 
 
-def _proxy_settings() -> Iterator[Path]:
+def _borrow(root: Path) -> Iterator[Path]:
+    """What apt needs to reach the archive as this machine does: names, proxies, trust.
+
+    Trust goes into a file of its own: the system's bundle would keep what is written into it.
+    """
+    yield Path(shutil.copy("/etc/resolv.conf", root / "etc/resolv.conf"))
+    bundle = Path("/etc/ssl/certs/ca-certificates.crt")
+    trust = bundle.read_text() if bundle.exists() else ""
+    settings = {"00borrowed": f'Acquire::https::CaInfo "{_TRUST}";\n'} if trust else {}
     for file in Path("/etc/apt/apt.conf.d").iterdir():
-        if re.search(
-            r"Acquire::\S*(Proxy|CaInfo)", file.read_text(errors="replace"), re.IGNORECASE
-        ):
-            yield file
+        text = file.read_text(errors="replace")
+        if re.search(r"Acquire::\S*(Proxy|CaInfo)", text, re.IGNORECASE):
+            for path in re.findall(_CA_FILE, text):
+                trust += Path(path).read_text()
+            settings[file.name] = re.sub(_CA_FILE, f'CaInfo "{_TRUST}"', text)
+    files = {f"/etc/apt/apt.conf.d/{name}": text for name, text in settings.items()}
+    for path, text in (files | {_TRUST: trust}).items():
+        there = root / path.lstrip("/")
+        there.write_text(text)
+        yield there

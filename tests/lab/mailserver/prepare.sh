@@ -2,6 +2,8 @@
 # The exclusions are read by every version of Postfix, ">=TLSv1.2" only from 3.6 on.
 install -d -m 700 -o postfix -g root /var/spool/postfix/private
 install -d -m 700 -o mail -g mail /srv/mail
+chgrp dovecot /etc/dovecot/users
+chmod 640 /etc/dovecot/users
 postconf -e 'myhostname = mail.lab.example' 'mydestination = localhost' 'inet_interfaces = all' \
     'inet_protocols = all' 'compatibility_level = 2' 'maillog_file =' \
     'smtpd_tls_cert_file = /etc/ssl/mail/fullchain.pem' \
