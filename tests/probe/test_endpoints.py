@@ -1,3 +1,6 @@
+import asyncio
+import errno
+import os
 import ssl
 from pathlib import Path
 
@@ -136,6 +139,75 @@ class TestVersions:
             found = look(server.port)
         assert set(versions_of(found).values()) == {None}
 
+    def test_a_server_that_chooses_a_version_and_then_closes_has_not_refused_it(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        tls = context(tmp_path)
+        hello = b"\x03\x02" + b"R" * 32 + b"\x00\xc0\x13\x00"
+
+        def script(peer: Peer) -> None:
+            version = peer.connection.recv(4096, 2)[9:11]
+            if version == b"\x03\x02":  # TLS 1.1: it chooses and goes
+                peer.hello()
+                peer.send(b"\x16\x03\x02\x00\x2a\x02\x00\x00\x26" + hello)
+            elif version == b"\x03\x01":  # TLS 1.0: it goes in the middle of a record
+                peer.hello()
+                peer.send(b"\x16\x03\x01\x00\x2a\x02\x00\x00\x26")
+            else:
+                with_tls("imap", tls)(peer)
+
+        with serving(script) as server:
+            usual(monkeypatch, server.port, "imap", "implicit")
+            found = look(server.port)
+        expected = {**REFUSED, "TLSv1": None, "TLSv1.1": True, "TLSv1.2": True, "TLSv1.3": True}
+        assert versions_of(found) == expected
+
+    def test_a_server_that_drips_at_a_version_costs_that_version_alone(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        tls = context(tmp_path)
+
+        def script(peer: Peer) -> None:
+            if peer.connection.recv(4096, 2)[9:11] == b"\x03\x00":
+                peer.send(b"\x16\x03\x00\x40\x00")
+                while peer.pause():
+                    peer.send(b"x")
+            with_tls("imap", tls)(peer)
+
+        with serving(script) as server:
+            usual(monkeypatch, server.port, "imap", "implicit")
+            found = look(server.port, HASTY)
+        assert session_of(found).accepts("SSLv3") == Missing("no end within 2 s")
+        assert session_of(found).accepted_versions == ("TLSv1.2", "TLSv1.3")
+
+    @pytest.mark.parametrize(
+        ("group", "lowest"),
+        [
+            ("X448", V.TLSv1_3),
+            ("secp521r1", V.TLSv1_3),
+            ("ffdhe2048", V.TLSv1_3),
+            ("brainpoolP256r1", V.TLSv1_2),
+            ("secp256k1", V.TLSv1_2),
+        ],
+    )
+    def test_a_server_of_one_rare_group_is_understood(
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        tmp_path: Path,
+        group: str,
+        lowest: ssl.TLSVersion,
+    ) -> None:
+        tls = context(tmp_path, lowest=lowest, highest=lowest)
+        try:
+            tls.set_ecdh_curve(group)
+        except (ValueError, ssl.SSLError):
+            pytest.skip(f"the local OpenSSL has no {group}")
+        with serving(with_tls("imap", tls)) as server:
+            usual(monkeypatch, server.port, "imap", "implicit")
+            found = look(server.port)
+        name = "TLSv1.3" if lowest == V.TLSv1_3 else "TLSv1.2"
+        assert versions_of(found)[name] is True
+
     def test_a_server_that_is_silent_at_a_version_has_not_refused_it(
         self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
@@ -223,6 +295,35 @@ class TestChains:
         assert unnamed.leaf == identity("mail.example.com").leaf
         assert isinstance(named.leaf, Missing)
 
+    def test_no_name_is_asked_for_where_clients_are_told_an_address(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        tls = context(tmp_path)
+        asked: list[str | None] = []
+        tls.sni_callback = lambda _, name, __: asked.append(name)
+        with serving(with_tls("imap", tls)) as server:
+            usual(monkeypatch, server.port, "imap", "implicit")
+            found = look(server.port, names=("192.0.2.1", "2001:db8::1"))
+        unnamed, *others = session_of(found).chains
+        assert [chain.server_name for chain in others] == ["192.0.2.1", "2001:db8::1"]
+        assert {chain.leaf for chain in others} == {unnamed.leaf}
+        assert set(asked) == {None}
+
+    @pytest.mark.parametrize(("lowest", "expected"), [(V.TLSv1_2, 8), (V.TLSv1_3, 8)])
+    def test_it_takes_a_connection_for_each_version_and_name_and_one_to_converse(
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        tmp_path: Path,
+        lowest: ssl.TLSVersion,
+        expected: int,
+    ) -> None:
+        with serving(with_starttls("imap", context(tmp_path, lowest=lowest))) as server:
+            usual(monkeypatch, server.port, "imap", "starttls")
+            names = ("a.example.com", "b.example.com", "a.example.com", "192.0.2.1")
+            found = look(server.port, names=names)
+        assert session_of(found).chains[0].leaf == identity("mail.example.com").leaf
+        assert server.connections == expected
+
 
 class TestStarttls:
     @pytest.mark.parametrize(
@@ -299,6 +400,76 @@ class TestStarttls:
         assert session.starttls is not None
         assert session.starttls.state == "refused"
         assert "before any TLS" in session.starttls.detail
+
+    @pytest.mark.parametrize(
+        ("answer", "shown"),
+        [
+            (b"a1 BAD busy\r\n", "a1 BAD busy"),
+            (b"a1 OK done\r\n", "a1 OK done"),
+            (b"* CAPABILITY IMAP4rev1\r\na1 NO busy\r\n", "a1 NO busy"),
+            (b"* BYE shutting down\r\n", "* BYE shutting down"),
+        ],
+    )
+    def test_imap_capabilities_that_were_not_said_do_not_lack_it(
+        self, monkeypatch: pytest.MonkeyPatch, answer: bytes, shown: str
+    ) -> None:
+        def script(peer: Peer) -> None:
+            peer.send(GREETING["imap"])
+            peer.line()
+            peer.send(answer)
+            peer.line()
+
+        with serving(script) as server:
+            usual(monkeypatch, server.port, "imap", "starttls")
+            session = session_of(look(server.port))
+        assert session.before_tls == Missing(f"CAPABILITY answered {shown!r}")
+        assert session.starttls == Starttls("unknown", "the capabilities are not known")
+
+    @pytest.mark.parametrize(
+        ("protocol", "offer"),
+        [
+            ("imap", b"* CAPABILITY IMAP4rev1" + b" X-MORE" * 1000 + b" STARTTLS\r\na1 OK\r\n"),
+            ("smtp", b"250-mail\r\n250-X-" + b"x" * 4000 + b"\r\n250 STARTTLS\r\n"),
+        ],
+    )
+    def test_it_may_be_offered_at_the_end_of_much_else(
+        self, monkeypatch: pytest.MonkeyPatch, protocol: Protocol, offer: bytes
+    ) -> None:
+        def script(peer: Peer) -> None:
+            peer.send(GREETING[protocol])
+            peer.line()
+            peer.send(offer)
+            peer.line()
+
+        with serving(script) as server:
+            usual(monkeypatch, server.port, protocol, "starttls")
+            session = session_of(look(server.port))
+        assert session.offers_tls
+
+    def test_what_the_greeting_says_of_capabilities_is_not_asked_for(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        heard: list[bytes] = []
+        tls = context(tmp_path)
+
+        def script(peer: Peer) -> None:
+            peer.send(b"* OK [CAPABILITY IMAP4rev1 STARTTLS LOGINDISABLED] ready\r\n")
+            heard.append(peer.line())
+            if heard[-1]:
+                peer.send(b"a2 OK begin\r\n")
+                inner = peer.start_tls(tls)
+                try:
+                    converse(inner, "imap")
+                finally:
+                    inner.close()
+
+        with serving(script) as server:
+            usual(monkeypatch, server.port, "imap", "starttls")
+            session = session_of(look(server.port))
+        assert set(heard) == {b"a2 STARTTLS"}
+        assert session.before_tls == Capabilities(("IMAP4rev1", "STARTTLS", "LOGINDISABLED"))
+        # What was said in clear is no word of the server: inside it is asked again.
+        assert session.inside_tls == Capabilities(("IMAP4rev1", "AUTH=PLAIN", "AUTH=LOGIN"))
 
     def test_capabilities_that_are_refused_leave_it_unknown(
         self, monkeypatch: pytest.MonkeyPatch
@@ -393,10 +564,40 @@ class TestReach:
         assert found.reach.state == "refused"
         assert found.session == Missing("no connection: connection refused")
 
-    def test_an_address_without_a_route_is_an_outcome(self) -> None:
-        (found,) = observe([Endpoint("240.0.0.1", 143, ())], HASTY)
-        assert found.reach.state in {"unreachable", "filtered", "error"}
-        assert isinstance(found.session, Missing)
+    @pytest.mark.parametrize(
+        ("number", "state"),
+        [
+            (errno.ECONNREFUSED, "refused"),
+            (errno.ECONNRESET, "reset"),
+            (errno.ETIMEDOUT, "filtered"),
+            (errno.EHOSTUNREACH, "unreachable"),
+            (errno.ENETUNREACH, "unreachable"),
+            (errno.EACCES, "unreachable"),
+            (errno.EPERM, "error"),
+            (errno.EADDRNOTAVAIL, "error"),
+            (errno.EMFILE, "error"),
+        ],
+    )
+    def test_what_the_kernel_says_of_it_is_an_outcome(
+        self, monkeypatch: pytest.MonkeyPatch, number: int, state: str
+    ) -> None:
+        async def fails(*_: object, **__: object) -> None:
+            raise OSError(number, os.strerror(number))
+
+        monkeypatch.setattr("mailwitness.probe.channel.asyncio.open_connection", fails)
+        found = look(143, HASTY)
+        assert found.reach.state == state
+        assert found.session == Missing(f"no connection: {found.reach.detail}")
+
+    def test_no_answer_at_all_is_a_filter(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        async def waits(*_: object, **__: object) -> None:
+            await asyncio.sleep(60)
+
+        monkeypatch.setattr("mailwitness.probe.channel.asyncio.open_connection", waits)
+        found = look(143, HASTY)
+        assert found.reach.state == "filtered"
+        assert found.reach.detail == "nothing came back within 0.5 s"
+        assert 400 < found.reach.milliseconds < 2000
 
     def test_a_good_endpoint_beside_a_bad_one_is_observed(
         self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path

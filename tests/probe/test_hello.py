@@ -53,6 +53,26 @@ def answer_to(
     return asyncio.run(ask())
 
 
+def said_after(version: VersionName, answer: bytes) -> bytes:
+    """What the probe says between the answer to its hello and its end of the connection."""
+
+    async def ask() -> bytes:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            theirs.settimeout(0)
+            reader, writer = await asyncio.open_connection(sock=ours)
+            channel = Channel(reader, writer, LIMITS)
+            talking = asyncio.ensure_future(say_hello(channel, version, None, anonymous=True))
+            loop = asyncio.get_running_loop()
+            await loop.sock_recv(theirs, 65536)
+            await loop.sock_sendall(theirs, answer)
+            await talking
+            await channel.close()
+            return await loop.sock_recv(theirs, 65536)
+
+    return asyncio.run(ask())
+
+
 def record(kind: int, payload: bytes, version: int = 0x0303) -> bytes:
     return struct.pack("!BHH", kind, version, len(payload)) + payload
 
@@ -175,11 +195,32 @@ class TestNoAnswer:
         with pytest.raises(ChannelError, match="not TLS: it begins"):
             answer_to(said)
 
-    def test_an_answer_cut_off_anywhere_is_a_closed_connection_or_whole(self) -> None:
+    def test_to_close_without_a_word_is_no_broken_answer(self) -> None:
+        with pytest.raises(ClosedError, match=r"^connection closed$"):
+            answer_to(b"")
+
+    def test_an_answer_cut_off_anywhere_is_no_closing_without_a_word(self) -> None:
         whole = record(22, server_hello() + certificates(b"leaf"))
-        for end in range(len(whole)):
-            with pytest.raises(ClosedError):
+        for end in range(1, len(whole)):
+            with pytest.raises(ChannelError, match="broke off") as caught:
                 answer_to(whole[:end])
+            assert not isinstance(caught.value, ClosedError)
+
+    def test_half_a_message_in_a_whole_record_is_no_closing_without_a_word(self) -> None:
+        with pytest.raises(ChannelError, match="broke off") as caught:
+            answer_to(record(22, server_hello()[:20]))
+        assert not isinstance(caught.value, ClosedError)
+
+    @pytest.mark.parametrize("hang", [True, False])
+    def test_a_version_that_was_chosen_stays_so_when_the_certificate_is_cut_off(
+        self,
+        hang: bool,  # noqa: FBT001
+    ) -> None:
+        chosen = record(22, server_hello())
+        rest = record(22, certificates(b"leaf"))
+        for end in (0, 3, 5, 9, len(rest) - 1):
+            found = answer_to(chosen + rest[:end], hang=hang)
+            assert found == ServerHello(0x0303, 0xC02F, retry=False, certificates=())
 
     def test_silence_is_no_closing(self) -> None:
         with pytest.raises(SilentError):
@@ -222,6 +263,28 @@ class TestNoAnswer:
             answer_to(record(22, message(2, said) + message(11, said)))
 
 
+class TestFarewell:
+    @pytest.mark.parametrize(
+        ("version", "hello", "expected"),
+        [
+            ("TLSv1", server_hello(0x0301), b"\x15\x03\x01\x00\x02\x01\x00"),
+            ("TLSv1.2", server_hello(0x0303), b"\x15\x03\x03\x00\x02\x01\x00"),
+            (
+                "TLSv1.3",
+                server_hello(random=RETRY, extensions=SUPPORTS_13),
+                b"\x15\x03\x03\x00\x02\x01\x00",
+            ),
+        ],
+    )
+    def test_it_is_of_the_version_agreed_on(
+        self, version: VersionName, hello: bytes, expected: bytes
+    ) -> None:
+        assert said_after(version, record(22, hello + certificates(b"leaf"))) == expected
+
+    def test_a_server_that_refused_is_told_nothing_more(self) -> None:
+        assert said_after("TLSv1", record(21, b"\x02\x46")) == b""
+
+
 class TestClientHello:
     @pytest.mark.parametrize("version", NUMBERS)
     def test_the_lengths_are_right(self, version: VersionName) -> None:
@@ -237,6 +300,16 @@ class TestClientHello:
 
     def test_a_name_of_other_letters_is_encoded(self) -> None:
         assert b"xn--bcher-kva.example" in client_hello("TLSv1.2", "bücher.example", anonymous=True)
+
+    @pytest.mark.parametrize("name", ["192.0.2.1", "2001:db8::1", "::1"])
+    def test_an_address_is_never_in_it(self, name: str) -> None:
+        named = client_hello("TLSv1.2", name, anonymous=True)
+        assert len(named) == len(client_hello("TLSv1.2", None, anonymous=True))
+        assert name.encode() not in named
+
+    def test_the_root_s_dot_is_not_part_of_the_name(self) -> None:
+        found = client_hello("TLSv1.2", "mail.example.com.", anonymous=True)
+        assert struct.pack("!H", 16) + b"mail.example.com" + b"\x00\x0a" in found
 
     def test_sslv3_has_no_extensions(self) -> None:
         assert b"example" not in client_hello("SSLv3", "mail.example.com", anonymous=True)

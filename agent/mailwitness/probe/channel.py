@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import errno
+import math
 import os
 import ssl
 import time
@@ -15,7 +16,11 @@ from mailwitness.probe.limits import Limits
 _T = TypeVar("_T")
 
 _CHUNK = 16384
-_UNREACHABLE = (errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.ENETDOWN)
+_FAREWELL = 1.0  # seconds
+_UNREACHABLE = (
+    *(errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.ENETDOWN),
+    errno.EACCES,  # what Linux makes of "administratively prohibited" in ICMPv6
+)
 
 
 class ChannelError(Exception):
@@ -30,6 +35,10 @@ class ClosedError(ChannelError):
     """The server closed or reset the connection."""
 
 
+class FloodError(ChannelError):
+    """The server sent more than any server needs to."""
+
+
 class NotReachedError(Exception):
     """No connection came about."""
 
@@ -39,12 +48,21 @@ class NotReachedError(Exception):
 
 
 class Channel:
-    """A TCP connection. Every wait on the server has a limit, and so has what it may send."""
+    """A TCP connection. Every wait on the server has a limit, and so has what it may send.
+
+    `until` is the moment of time.monotonic() after which nothing is waited for any more: a
+    server that says a little now and then never meets the limit of a single wait.
+    """
 
     def __init__(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, limits: Limits
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        limits: Limits,
+        until: float = math.inf,
     ) -> None:
         self.limits = limits
+        self.until = until
         self._reader = reader
         self._writer = writer
         self._buffer = bytearray()
@@ -62,6 +80,8 @@ class Channel:
                 raise ChannelError(f"a line of more than {self.limits.line} bytes")
             await self._more(timeout or self.limits.read, self.limits.dialogue)
         line, _, rest = bytes(self._buffer).partition(b"\n")
+        if len(line) > self.limits.line:
+            raise ChannelError(f"a line of more than {self.limits.line} bytes")
         self._buffer[:] = rest
         return line.rstrip(b"\r")
 
@@ -79,45 +99,61 @@ class Channel:
 
     async def send(self, data: bytes) -> None:
         """All of `data`."""
+        patience = self._patience(self.limits.read)
         try:
             self._writer.write(data)
-            await _within(self._writer.drain(), self.limits.read)
+            await _within(self._writer.drain(), patience)
         except asyncio.TimeoutError:
-            raise SilentError(f"took no data for {self.limits.read:g} s") from None
+            raise self._silence(f"took no data for {self.limits.read:g} s") from None
         except OSError as error:
             raise ClosedError(f"connection lost: {error.strerror or error}") from None
 
     async def close(self) -> None:
         """End the connection in order; what the server makes of it does not matter any more."""
         self._writer.close()
-        with contextlib.suppress(OSError, ssl.SSLError, asyncio.TimeoutError):
-            await _within(self._writer.wait_closed(), 1)
+        try:
+            with contextlib.suppress(OSError, asyncio.TimeoutError):
+                await _within(self._writer.wait_closed(), _FAREWELL)
+        finally:
+            self._writer.transport.abort()  # where the server does not take the last bytes
 
     async def _more(self, timeout: float, most: int) -> None:
         chunk = await self.receive(timeout)
         self._received += len(chunk)
         if self._received > most:
-            raise ChannelError(f"more than {most} bytes were sent")
+            raise FloodError(f"more than {most} bytes were sent")
         self._buffer += chunk
 
     async def receive(self, timeout: float) -> bytes:
         """Whatever comes next, at least one byte."""
+        patience = self._patience(timeout)
         try:
-            chunk = await _within(self._reader.read(_CHUNK), timeout)
+            chunk = await _within(self._reader.read(_CHUNK), patience)
         except asyncio.TimeoutError:
-            raise SilentError(f"nothing came for {timeout:g} s") from None
+            raise self._silence(f"nothing came for {timeout:g} s") from None
         except OSError as error:
             raise ClosedError(f"connection reset: {error.strerror or error}") from None
         if not chunk:
             raise ClosedError("connection closed")
         return chunk
 
+    def _patience(self, timeout: float) -> float:
+        """How long to wait now."""
+        left = self.until - time.monotonic()
+        if left <= 0:
+            raise self._silence("")
+        return min(timeout, left)
+
+    def _silence(self, what: str) -> SilentError:
+        over = time.monotonic() >= self.until
+        return SilentError(f"no end within {self.limits.endpoint:g} s" if over else what)
+
 
 class TlsChannel(Channel):
     """The same over TLS. Python's own start_tls on streams exists from 3.11 on only."""
 
     def __init__(self, plain: Channel, context: ssl.SSLContext, server_name: Optional[str]) -> None:
-        super().__init__(plain._reader, plain._writer, plain.limits)
+        super().__init__(plain._reader, plain._writer, plain.limits, plain.until)
         self._plain = plain
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self.tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=server_name)
@@ -137,7 +173,7 @@ class TlsChannel(Channel):
                 chunk = await self._plain.receive(self.limits.read)
                 received += len(chunk)
                 if received > self.limits.handshake:
-                    raise ChannelError("the handshake has no end") from None
+                    raise FloodError("the handshake has no end") from None
                 self._incoming.write(chunk)
             except ssl.SSLError as error:
                 with contextlib.suppress(ChannelError):
@@ -157,13 +193,20 @@ class TlsChannel(Channel):
 
     async def receive(self, timeout: float) -> bytes:
         """Whatever comes next, decrypted."""
-        deadline = time.monotonic() + timeout
+        begun, received = time.monotonic(), 0
         while True:
             try:
                 return self._decrypted()
             except ssl.SSLWantReadError:
-                left = max(0.001, deadline - time.monotonic())
-                self._incoming.write(await self._plain.receive(left))
+                pass
+            left = begun + timeout - time.monotonic()
+            if left <= 0:
+                raise SilentError(f"nothing came for {timeout:g} s")
+            if received > self.limits.handshake:
+                raise FloodError("records of TLS without end that say nothing")
+            chunk = await self._plain.receive(left)
+            received += len(chunk)
+            self._incoming.write(chunk)
 
     def _decrypted(self) -> bytes:
         try:
@@ -203,9 +246,13 @@ async def _within(awaitable: "Awaitable[_T]", timeout: float) -> _T:
 
 
 async def dial(
-    address: str, port: int, limits: Limits, source_address: Optional[str] = None
+    address: str,
+    port: int,
+    limits: Limits,
+    until: float,
+    source_address: Optional[str] = None,
 ) -> tuple[Channel, Reach]:
-    """A connection, and how long it took.
+    """A connection that ends by `until` (see `Channel`), and how long it took to come about.
 
     Raises:
         NotReachedError: there is none, with its kind.
@@ -232,4 +279,4 @@ async def dial(
         state: ReachState = "unreachable" if error.errno in _UNREACHABLE else "error"
         detail = os.strerror(error.errno) if error.errno else str(error)
         raise NotReachedError(reach(state, detail)) from None
-    return Channel(reader, writer, limits), reach("open", "connected")
+    return Channel(reader, writer, limits, until), reach("open", "connected")

@@ -1,13 +1,17 @@
 """The mail protocols up to the point where TLS begins, and their orderly end."""
 
+import re
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from typing import ClassVar, Optional
 
 from mailwitness.evidence.probe import Capabilities, Protocol, Starttls
 from mailwitness.probe.channel import Channel, ChannelError
 
 _MAX_LINES = 200
-_MAX_TEXT = 2048
+_MAX_GREETING = 2048
+_MAX_SHOWN = 200
+# RFC 9051 §7.1: the capabilities may be part of the greeting, which saves the question.
+_CAPABILITY = re.compile(r"\* (?:OK|PREAUTH) \[CAPABILITY ([^\]]+)\]", re.IGNORECASE)
 
 
 class Dialogue(ABC):
@@ -22,9 +26,13 @@ class Dialogue(ABC):
     async def greeting(self, channel: Channel) -> str:
         """The server's first words, to their end."""
         line = await channel.line(channel.limits.greeting)
-        if not line.startswith(self.GREETING):
-            raise ChannelError(f"no such greeting: {text(line)[:200]!a}")
-        return text(line)
+        if not line.upper().startswith(self.GREETING):
+            raise ChannelError(f"no such greeting: {text(line)[:_MAX_SHOWN]!a}")
+        return text(line)[:_MAX_GREETING]
+
+    def capabilities_in(self, greeting: str) -> Optional[Capabilities]:  # noqa: ARG002
+        """What a greeting says of them already; None where it does not."""
+        return None
 
     @abstractmethod
     async def capabilities(self, channel: Channel) -> Capabilities:
@@ -44,29 +52,41 @@ class Imap(Dialogue):
 
     GREETING = (b"* OK", b"* PREAUTH")  # the third, BYE, turns the client away
 
+    def capabilities_in(self, greeting: str) -> Optional[Capabilities]:
+        said = _CAPABILITY.match(greeting)
+        return Capabilities(tuple(said.group(1).split())) if said else None
+
     async def capabilities(self, channel: Channel) -> Capabilities:
-        await channel.send(b"a1 CAPABILITY\r\n")
+        lines, end = await self._ask(channel, "a1", "CAPABILITY")
         words: list[str] = []
-        for _ in range(_MAX_LINES):
-            line = text(await channel.line())
+        for line in lines:
             if line.upper().startswith("* CAPABILITY "):
                 words += line.split()[2:]
-            elif line.startswith("a1 "):
-                return Capabilities(tuple(words))
-        raise ChannelError("no end of the answer to CAPABILITY")
+        if not words or not end.upper().startswith("A1 OK"):
+            raise ChannelError(f"CAPABILITY answered {end[:_MAX_SHOWN]!a}")
+        return Capabilities(tuple(words))
 
     async def starttls(self, channel: Channel, offered: Capabilities) -> Starttls:
         if not offered.says("STARTTLS"):
             return Starttls("not-offered", "")
-        await channel.send(b"a2 STARTTLS\r\n")
-        for _ in range(_MAX_LINES):
-            line = text(await channel.line())
-            if line.startswith("a2 "):
-                return _upgrade(line, ready=line.upper().startswith("A2 OK"))
-        raise ChannelError("no end of the answer to STARTTLS")
+        _, end = await self._ask(channel, "a2", "STARTTLS")
+        return _upgrade(end, ready=end.upper().startswith("A2 OK"))
 
     async def goodbye(self, channel: Channel) -> None:
         await channel.send(b"a3 LOGOUT\r\n")
+
+    async def _ask(self, channel: Channel, tag: str, command: str) -> tuple[list[str], str]:
+        """The untagged lines of the answer, and the tagged one that ends it."""
+        await channel.send(f"{tag} {command}\r\n".encode("ascii"))
+        lines: list[str] = []
+        while len(lines) < _MAX_LINES:
+            line = text(await channel.line())
+            if line.startswith(f"{tag} "):
+                return lines, line
+            if line.upper().startswith("* BYE"):
+                raise ChannelError(f"{command} answered {line[:_MAX_SHOWN]!a}")
+            lines.append(line)
+        raise ChannelError(f"no end of the answer to {command}")
 
 
 class Pop3(Dialogue):
@@ -78,7 +98,7 @@ class Pop3(Dialogue):
         await channel.send(b"CAPA\r\n")
         first = text(await channel.line())
         if not first.startswith("+OK"):
-            raise ChannelError(f"CAPA answered {first[:200]!a}")
+            raise ChannelError(f"CAPA answered {first[:_MAX_SHOWN]!a}")
         lines: list[str] = []
         while len(lines) < _MAX_LINES:
             line = text(await channel.line())
@@ -106,14 +126,14 @@ class Smtp(Dialogue):
     async def greeting(self, channel: Channel) -> str:
         lines = await _reply(channel, channel.limits.greeting)
         if not lines[0].startswith("220"):
-            raise ChannelError(f"no such greeting: {lines[0][:200]!a}")
-        return lines[-1]
+            raise ChannelError(f"no such greeting: {lines[0][:_MAX_SHOWN]!a}")
+        return lines[-1][:_MAX_GREETING]
 
     async def capabilities(self, channel: Channel) -> Capabilities:
         await channel.send(b"EHLO " + _literal(channel.own_address) + b"\r\n")
         lines = await _reply(channel, channel.limits.read)
         if not lines[0].startswith("250"):
-            raise ChannelError(f"EHLO answered {lines[0][:200]!a}")
+            raise ChannelError(f"EHLO answered {lines[0][:_MAX_SHOWN]!a}")
         return Capabilities(tuple(line[4:] for line in lines[1:]))
 
     async def starttls(self, channel: Channel, offered: Capabilities) -> Starttls:
@@ -122,7 +142,7 @@ class Smtp(Dialogue):
         await channel.send(b"STARTTLS\r\n")
         lines = await _reply(channel, channel.limits.read)
         if lines[0].startswith("421"):  # RFC 5321 §3.8: too busy, which says nothing of TLS
-            raise ChannelError(lines[0][:200])
+            raise ChannelError(lines[0][:_MAX_SHOWN])
         return _upgrade(lines[-1], ready=lines[0].startswith("220"))
 
     async def goodbye(self, channel: Channel) -> None:
@@ -133,12 +153,12 @@ DIALOGUES: dict[Protocol, Dialogue] = {"imap": Imap(), "pop3": Pop3(), "smtp": S
 
 
 def text(line: bytes) -> str:
-    """A line as text of bounded length; bytes that are no UTF-8 as backslash escapes."""
-    return line[:_MAX_TEXT].decode("utf-8", "backslashreplace")
+    """A line as text; bytes that are no UTF-8 as backslash escapes."""
+    return line.decode("utf-8", "backslashreplace")
 
 
 def _upgrade(answer: str, *, ready: bool) -> Starttls:
-    return Starttls("ready" if ready else "refused", answer[:200])
+    return Starttls("ready" if ready else "refused", answer[:_MAX_SHOWN])
 
 
 async def _reply(channel: Channel, timeout: float) -> list[str]:

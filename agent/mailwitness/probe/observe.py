@@ -3,7 +3,8 @@
 import asyncio
 import contextlib
 import dataclasses
-from collections.abc import AsyncIterator, Awaitable, Sequence
+import time
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Optional, TypeVar, Union
 
@@ -20,16 +21,18 @@ from mailwitness.evidence.probe import (
     VersionAnswer,
     VersionName,
 )
+from mailwitness.probe.allowance import Allowance
 from mailwitness.probe.channel import (
     Channel,
     ChannelError,
     ClosedError,
     NotReachedError,
+    SilentError,
     dial,
 )
 from mailwitness.probe.dialogues import DIALOGUES, Dialogue, text
 from mailwitness.probe.handshake import chain_of, served_chain, shake_hands
-from mailwitness.probe.hello import NUMBERS, Alert, ServerHello, say_hello
+from mailwitness.probe.hello import NUMBERS, Alert, ServerHello, is_address, say_hello
 from mailwitness.probe.limits import DEFAULT_LIMITS, Limits
 
 # RFC 8314 §3.3 and RFC 6409 for the ports; where TLS begins on each.
@@ -46,6 +49,7 @@ _RECOGNISED: dict[bytes, Protocol] = {b"* ": "imap", b"+OK": "pop3", b"220": "sm
 _SILENCE = 3.0  # after which a server on an unknown port is taken to wait for a hello
 
 _T = TypeVar("_T")
+_Answer = Union[ServerHello, Alert, ChannelError, NotReachedError]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,16 +73,21 @@ class Conversations:
         self._source_address = source_address
 
     @contextlib.asynccontextmanager
-    async def open(self, endpoint: Endpoint) -> "AsyncIterator[tuple[Channel, Reach]]":
+    async def open(
+        self, endpoint: Endpoint, allowance: Allowance
+    ) -> "AsyncIterator[tuple[Channel, Reach]]":
         """A connection and how it was reached; it is closed in the end."""
         async with self._here, self._everywhere:
-            channel, reach = await dial(
-                endpoint.address, endpoint.port, self.limits, self._source_address
-            )
-            try:
-                yield channel, reach
-            finally:
-                await channel.close()
+            with allowance.running() as until:
+                if until <= time.monotonic():
+                    raise SilentError(f"no end within {self.limits.endpoint:g} s")
+                channel, reach = await dial(
+                    endpoint.address, endpoint.port, self.limits, until, self._source_address
+                )
+                try:
+                    yield channel, reach
+                finally:
+                    await channel.close()
 
 
 def observe(
@@ -99,12 +108,10 @@ async def observe_endpoint(talks: Conversations, endpoint: Endpoint) -> Observat
     looking = _Look(talks, endpoint, protocol, tls)
     session: Union[Session, Missing]
     try:
-        session = await asyncio.wait_for(looking.session(), talks.limits.endpoint)
+        session = await looking.session()
     except NotReachedError as error:
         session = Missing(f"no connection: {error}")
         looking.reach = error.reach
-    except asyncio.TimeoutError:
-        session = Missing(f"no end within {talks.limits.endpoint:g} s")
     except ChannelError as error:
         session = Missing(str(error))
     except Exception as error:  # noqa: BLE001 - a bug here must not cost the other endpoints
@@ -130,12 +137,16 @@ class _Look:
         self.endpoint = endpoint
         self.protocol = protocol
         self.tls = tls
+        self.allowance = Allowance(talks.limits.endpoint)
         self.began = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
         self.reach = Reach("error", "no connection was tried", 0.0)
 
     @property
     def dialogue(self) -> Dialogue:
         return DIALOGUES[self.protocol]
+
+    def _open(self) -> "contextlib.AbstractAsyncContextManager[tuple[Channel, Reach]]":
+        return self.talks.open(self.endpoint, self.allowance)
 
     async def session(self) -> Session:
         """First one whole conversation, then the questions that need a connection each."""
@@ -144,35 +155,45 @@ class _Look:
         first = await self._converse()
         if first.starttls is not None and first.starttls.state != "ready":
             return first
-        answers = await asyncio.gather(*(self._ask(version) for version in NUMBERS))
-        works = bool(first.chains) or any(isinstance(a, ServerHello) for a in answers)
-        versions = tuple(
-            _judge(version, answer, works=works) for version, answer in zip(NUMBERS, answers)
+        answers: dict[VersionName, _Answer] = dict(
+            zip(NUMBERS, await asyncio.gather(*(self._ask(version) for version in NUMBERS)))
         )
-        chains = await self._chains(versions, first.chains)
+        works = bool(first.chains) or any(isinstance(a, ServerHello) for a in answers.values())
+        versions = tuple(
+            _judge(version, answer, works=works) for version, answer in answers.items()
+        )
+        chains = await self._chains(answers, first.chains[0] if first.chains else None)
         return dataclasses.replace(first, versions=versions, chains=chains)
 
     async def _recognise(self) -> None:
         """What an unknown port speaks: servers of all three protocols speak first."""
-        async with self.talks.open(self.endpoint) as (channel, self.reach):
+        async with self._open() as (plain, self.reach):
+            channel = plain
             try:
-                line = await channel.line(_SILENCE)
+                line = await plain.line(_SILENCE)
                 self.tls = "starttls"
             except ClosedError:
                 raise
             except ChannelError:
                 self.tls = "implicit"
-                tls = await shake_hands(channel, None)
-                line = await tls.line(channel.limits.greeting)
-        for beginning, protocol in _RECOGNISED.items():
-            if line.startswith(beginning):
-                self.protocol = protocol
-                return
+                channel = await shake_hands(plain, None)
+                line = await channel.line(channel.limits.greeting)
+            for beginning, protocol in _RECOGNISED.items():
+                if line.startswith(beginning):
+                    self.protocol = protocol
+                    # Where more lines of the greeting follow, to speak now would be a pregreet.
+                    if line[3:4] != b"-":
+                        await self._leave(channel)
+                    return
         raise ChannelError(f"neither IMAP, POP3 nor SMTP: {text(line)[:200]!a}")
+
+    async def _leave(self, channel: Channel) -> None:
+        with contextlib.suppress(ChannelError):
+            await self.dialogue.goodbye(channel)
 
     async def _converse(self) -> Session:
         """Greeting, capabilities, TLS by the local library, capabilities, goodbye."""
-        async with self.talks.open(self.endpoint) as (channel, self.reach):
+        async with self._open() as (channel, self.reach):
             if self.tls == "implicit":
                 return await self._inside(
                     channel,
@@ -186,7 +207,7 @@ class _Look:
                     ),
                 )
             greeting = await self.dialogue.greeting(channel)
-            before_tls = await _or_missing(self.dialogue.capabilities(channel))
+            before_tls = await _or_missing(self._capabilities(channel, greeting))
             plain = Session(
                 greeting=greeting,
                 before_tls=before_tls,
@@ -196,14 +217,17 @@ class _Look:
                 chains=(),
             )
             if isinstance(before_tls, Missing):
+                await self._leave(channel)
                 return plain
             upgrade = await self._upgrade(channel, before_tls)
             plain = dataclasses.replace(plain, starttls=upgrade)
             if upgrade.state != "ready":
-                with contextlib.suppress(ChannelError):
-                    await self.dialogue.goodbye(channel)
+                await self._leave(channel)
                 return plain
             return await self._inside(channel, plain)
+
+    async def _capabilities(self, channel: Channel, greeting: str) -> Capabilities:
+        return self.dialogue.capabilities_in(greeting) or await self.dialogue.capabilities(channel)
 
     async def _upgrade(self, channel: Channel, offered: Capabilities) -> Starttls:
         try:
@@ -233,16 +257,15 @@ class _Look:
             inside = greeting
         else:
             inside = await _or_missing(self.dialogue.capabilities(tls))
-            with contextlib.suppress(ChannelError):
-                await self.dialogue.goodbye(tls)
+            await self._leave(tls)
         return dataclasses.replace(session, greeting=greeting, inside_tls=inside, chains=(chain,))
 
     async def _ask(
         self, version: VersionName, server_name: Optional[str] = None, *, anonymous: bool = True
-    ) -> Union[ServerHello, Alert, ChannelError, NotReachedError]:
+    ) -> _Answer:
         """One hello on a connection of its own."""
         try:
-            async with self.talks.open(self.endpoint) as (channel, _):
+            async with self._open() as (channel, _):
                 await self._to_tls(channel)
                 return await say_hello(channel, version, server_name, anonymous=anonymous)
         except (ChannelError, NotReachedError) as error:
@@ -253,37 +276,56 @@ class _Look:
         if self.tls == "implicit":
             return
         try:
-            await self.dialogue.greeting(channel)
-            upgrade = await self.dialogue.starttls(
-                channel, await self.dialogue.capabilities(channel)
-            )
+            greeting = await self.dialogue.greeting(channel)
+            offered = await self._capabilities(channel, greeting)
+            upgrade = await self.dialogue.starttls(channel, offered)
         except ChannelError as error:
             raise BeforeHelloError(str(error)) from None
         if upgrade.state != "ready":
+            await self._leave(channel)
             raise BeforeHelloError(f"STARTTLS {upgrade.state}: {upgrade.detail}")
 
     async def _chains(
-        self, versions: Sequence[VersionAnswer], first: tuple[ServedChain, ...]
+        self, answers: Mapping[VersionName, _Answer], first: Optional[ServedChain]
     ) -> tuple[ServedChain, ...]:
-        """The chain without a server name, and for each name the one that it brings."""
-        in_clear = [
-            answer.version
-            for answer in versions
-            if answer.accepted is True and answer.version != "TLSv1.3"
-        ]
-        names = (None, *self.endpoint.names)
-        if not in_clear and not any(answer.accepted is True for answer in versions):
-            return first
-        return tuple(
-            await asyncio.gather(
-                *(
-                    self._chain(in_clear[-1] if in_clear else None, name)
-                    if name is not None or in_clear or not first
-                    else _done(first[0])
-                    for name in names
-                )
-            )
+        """The chain without a server name, and for each name the one that it brings.
+
+        `first` is that of the handshake by the local library, which chose the version.
+        """
+        accepted = {
+            version: answer
+            for version, answer in answers.items()
+            if isinstance(answer, ServerHello) and answer.version == NUMBERS[version]
+        }
+        if not accepted and first is None:
+            return ()
+        in_clear = [version for version in accepted if version != "TLSv1.3"]
+        version = in_clear[-1] if in_clear else None
+        names = tuple(dict.fromkeys(self.endpoint.names))
+        # A client that was told an address names no server and so gets the chain for none.
+        asked = [name for name in names if not is_address(name)]
+        default, *named = await asyncio.gather(
+            self._unnamed(version, accepted, first), *(self._chain(version, n) for n in asked)
         )
+        by_name = dict(zip(asked, named))
+        return (
+            default,
+            *(by_name.get(name, dataclasses.replace(default, server_name=name)) for name in names),
+        )
+
+    async def _unnamed(
+        self,
+        version: Optional[VersionName],
+        accepted: Mapping[VersionName, ServerHello],
+        first: Optional[ServedChain],
+    ) -> ServedChain:
+        """From what was answered already, as far as a chain came with it."""
+        if version is None:
+            return first or await self._chain(None, None)
+        if accepted[version].certificates:
+            return chain_of(None, accepted[version].certificates)
+        chain = await self._chain(version, None)
+        return first if isinstance(chain.leaf, Missing) and first is not None else chain
 
     async def _chain(
         self, version: Optional[VersionName], server_name: Optional[str]
@@ -300,12 +342,11 @@ class _Look:
 
     async def _chain_of_handshake(self, server_name: Optional[str]) -> ServedChain:
         try:
-            async with self.talks.open(self.endpoint) as (channel, _):
+            async with self._open() as (channel, _):
                 await self._to_tls(channel)
                 tls = await shake_hands(channel, server_name)
                 chain = served_chain(tls, server_name)
-                with contextlib.suppress(ChannelError):
-                    await self.dialogue.goodbye(tls)
+                await self._leave(tls)
                 return chain
         except (ChannelError, NotReachedError) as error:
             nothing = Missing(str(error))
@@ -318,7 +359,7 @@ class BeforeHelloError(ChannelError):
 
 def _judge(
     version: VersionName,
-    answer: Union[ServerHello, Alert, ChannelError, NotReachedError],
+    answer: _Answer,
     *,
     works: bool,
 ) -> VersionAnswer:
@@ -342,7 +383,3 @@ async def _or_missing(asked: Awaitable[_T]) -> Union[_T, Missing]:
         return await asked
     except ChannelError as error:
         return Missing(str(error))
-
-
-async def _done(value: _T) -> _T:
-    return value

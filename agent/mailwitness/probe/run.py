@@ -41,10 +41,17 @@ def probe(
             for task in done:
                 yield task.result()
     finally:
-        for task in asyncio.all_tasks(loop):
-            task.cancel()
+        loop.run_until_complete(_end_the_others())
         loop.run_until_complete(loop.shutdown_asyncgens())
         loop.close()
+
+
+async def _end_the_others() -> None:
+    """What still runs where nobody waits for more; their connections are closed by it."""
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
 
 
 async def _semaphore(count: int) -> asyncio.Semaphore:
@@ -82,6 +89,6 @@ async def _resolve(name: str) -> Union[tuple[str, ...], Missing]:
     loop = asyncio.get_running_loop()
     try:
         found = await loop.getaddrinfo(name, 0, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:
+    except (OSError, ValueError) as error:  # ValueError: a name that no query can hold
         return Missing(f"{name} does not resolve: {getattr(error, 'strerror', None) or error}")
     return tuple(dict.fromkeys(str(address[0]) for *_, address in found))
