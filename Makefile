@@ -64,7 +64,7 @@ lab-shell: setup ## a shell in a host: make lab-shell HOST=good
 record: setup ## record the lab's evidence anew, for machines that cannot boot it
 	$(BIN)/python -m tests.lab record
 
-clean: ## what was built here, the lab's state included
+clean: ## remove what was built here; the lab's state goes with its folder .lab, after lab-down
 	rm -rf build dist $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 docs: setup ## generate what is generated: the role's README

@@ -6,7 +6,6 @@ import os
 import sys
 import tempfile
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,9 @@ from mailwitness import __version__, zipapp
 from mailwitness.checks import all_checks
 from mailwitness.correlate import fleet
 from mailwitness.evidence import folder
+from mailwitness.evidence.moment import now
 from mailwitness.evidence.names import client_names
-from mailwitness.evidence.run import DEFAULT_PORTS, PlannedHost, Run
+from mailwitness.evidence.run import CONTROLLER, DEFAULT_PORTS, PlannedHost, Run
 from mailwitness.policy import profile
 from mailwitness.policy.audit import judge_fleet
 from mailwitness.policy.outcome import Outcome, Severity
@@ -34,7 +34,6 @@ exit status:
   3  a host could not be audited (unreachable, or without usable evidence)
 """
 NEVER = "never"
-CONTROLLER = "controller"  # the vantage that is always there
 
 
 class UsageError(Exception):
@@ -140,7 +139,7 @@ def _judge(arguments: argparse.Namespace) -> int:
 
 def _judged(evidence: Path, arguments: argparse.Namespace) -> int:
     audit = judge_fleet(fleet.read(evidence), arguments.policy, all_checks())
-    report = build(audit, _now())
+    report = build(audit, now())
     sys.stdout.write(all_formats()["text"].render(report))
     if arguments.output:
         page = _write(report, arguments.output)
@@ -187,7 +186,7 @@ def _probe(arguments: argparse.Namespace) -> int:
     )
     with tempfile.TemporaryDirectory(prefix="mailwitness-") as temporary:
         evidence = arguments.output / "evidence" if arguments.output else Path(temporary)
-        run = Run(_now(), None, inside=False, vantages=(CONTROLLER,), hosts=hosts)
+        run = Run(now(), None, inside=False, vantages=(CONTROLLER,), hosts=hosts)
         folder.write(folder.run_file(evidence), run)
         looks = [Target(host.name, host.address, host.names, host.ports) for host in hosts]
         for done, seen in enumerate(probe(looks, CONTROLLER), start=1):
@@ -254,10 +253,6 @@ def _port(text: str) -> int:
     if text.isdigit() and 0 < int(text) < 65536:  # noqa: PLR2004
         return int(text)
     raise argparse.ArgumentTypeError(f"{text!r} is no port")
-
-
-def _now() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 if __name__ == "__main__":

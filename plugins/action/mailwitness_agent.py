@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -15,6 +14,7 @@ from ansible.plugins.action import ActionBase
 from mailwitness.evidence import folder
 from mailwitness.evidence.codec import EvidenceError, loads
 from mailwitness.evidence.host import HostEvidence
+from mailwitness.evidence.moment import now
 from mailwitness.evidence.probe import ProbeEvidence
 from mailwitness.evidence.run import Failure, PlannedHost, Run
 
@@ -136,9 +136,9 @@ class ActionModule(ActionBase):
             document = loads(_stdout(answer), HostEvidence, Failure)
         except EvidenceError as error:
             reason = _why(answer, error)
-            document = Failure(self._host, "failed", reason, _now())
+            document = Failure(self._host, "failed", reason, now())
         if isinstance(document, Failure):
-            document = Failure(self._host, document.kind, document.reason, document.at or _now())
+            document = Failure(self._host, document.kind, document.reason, document.at or now())
             yield document.reason
         folder.write(path, document)
 
@@ -162,7 +162,7 @@ class ActionModule(ActionBase):
 
     def _fail(self, kind: Any, reason: str, about: Iterable[PlannedHost]) -> None:
         for host in about:
-            failure = Failure(host.name, kind, reason, _now())
+            failure = Failure(host.name, kind, reason, now())
             if self._task.args["command"] == "probe":
                 path = folder.probe_file(self._evidence, host.name, self._host)
             else:
@@ -199,7 +199,3 @@ def _why(answer: dict[str, Any], error: EvidenceError | None) -> str:
     if answer["rc"] != 0:
         return f"the agent ended with status {answer['rc']}: {last}"
     return f"the agent's answer is no evidence: {error or 'a host is not in it'} ({last})"
-
-
-def _now() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

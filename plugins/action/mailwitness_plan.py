@@ -12,12 +12,12 @@ from ansible.plugins.action import ActionBase
 try:
     from mailwitness import zipapp
     from mailwitness.evidence import folder
+    from mailwitness.evidence.moment import stamp
     from mailwitness.evidence.names import client_names
-    from mailwitness.evidence.run import DEFAULT_PORTS, PlannedHost, Run
+    from mailwitness.evidence.run import CONTROLLER, DEFAULT_PORTS, PlannedHost, Run
 except ImportError:
     zipapp = None  # type: ignore[assignment]
 
-_CONTROLLER = "controller"
 # Variables of the inventory that later versions judge; ignoring them must not be silent.
 _NOT_YET = ("mailwitness_allowlists", "mailwitness_waivers", "mailwitness_contacts")
 
@@ -43,13 +43,14 @@ class ActionModule(ActionBase):
         started = datetime.now(UTC)
         output = self._output(variables, started)
         evidence = output / "evidence"
-        agent = zipapp.write(output / "mailwitness-agent.pyz")
+        path = output / "mailwitness-agent.pyz"
+        agent = zipapp.write(path)
         run = self._plan(variables, started)
         folder.write(folder.run_file(evidence), run)
         result["ansible_facts"] = {
             "mailwitness__output": str(output),
             "mailwitness__evidence": str(evidence),
-            "mailwitness__zipapp": str(output / "mailwitness-agent.pyz"),
+            "mailwitness__zipapp": str(path),
             "mailwitness__sha256": agent.sha256,
         }
         return result
@@ -79,10 +80,10 @@ class ActionModule(ActionBase):
             raise AnsibleActionFail("The inventory has no host in group 'mail' to audit.")
         vantages = [host for host in groups.get("vantage", []) if host in chosen]
         return Run(
-            started_at=started.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            started_at=stamp(started),
             note=self._task.args.get("note") or None,
             inside=_selected("inspect", variables),
-            vantages=(_CONTROLLER, *vantages) if _selected("probe", variables) else (),
+            vantages=(CONTROLLER, *vantages) if _selected("probe", variables) else (),
             hosts=tuple(self._host(name, variables["hostvars"][name]) for name in mail),
         )
 

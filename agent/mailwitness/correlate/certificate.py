@@ -1,7 +1,6 @@
 """An X.509 certificate as far as a judgement of a mail server's certificate needs it."""
 
 import datetime
-import ipaddress
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -19,6 +18,8 @@ from service_identity.cryptography import (
 )
 
 from mailwitness.evidence.missing import Missing
+from mailwitness.evidence.moment import stamp
+from mailwitness.evidence.names import is_address
 
 
 @dataclass(frozen=True)
@@ -40,8 +41,8 @@ class Certificate:
             "sha256": self.fingerprint,
             "subject": self.subject,
             "issuer": self.issuer,
-            "not_before": f"{self.not_before:%Y-%m-%dT%H:%M:%SZ}",
-            "not_after": f"{self.not_after:%Y-%m-%dT%H:%M:%SZ}",
+            "not_before": stamp(self.not_before),
+            "not_after": stamp(self.not_after),
             "names": list(self.names),
         }
 
@@ -52,13 +53,9 @@ class Certificate:
         counts, a wildcard stands for the whole leftmost label. The common name that RFC 7817
         still allows is read by no current client, and so not here.
         """
+        verify = verify_certificate_ip_address if is_address(name) else verify_certificate_hostname
         try:
-            try:
-                ipaddress.ip_address(name)
-            except ValueError:
-                verify_certificate_hostname(self.x509, name)
-            else:
-                verify_certificate_ip_address(self.x509, name)
+            verify(self.x509, name)
         except (VerificationError, CertificateError):
             return False
         return True

@@ -10,27 +10,10 @@ from mailwitness.evidence.host import HostEvidence, Software
 from mailwitness.evidence.missing import Missing
 from mailwitness.evidence.probe import Observation, ProbeEvidence, Protocol
 from mailwitness.evidence.run import Failure, PlannedHost
+from mailwitness.evidence.services import SERVICES, Service
 
 Status = Literal["audited", "partial", "outside-only", "unreachable", "failed"]
 
-
-@dataclass(frozen=True)
-class _Service:
-    name: str
-    protocol: Protocol
-    tls: TlsUse
-
-
-# Names of the IANA service registry (https://www.iana.org/assignments/service-names-port-numbers).
-_SERVICES = {
-    25: _Service("smtp", "smtp", "starttls"),
-    110: _Service("pop3", "pop3", "starttls"),
-    143: _Service("imap", "imap", "starttls"),
-    465: _Service("submissions", "smtp", "implicit"),
-    587: _Service("submission", "smtp", "starttls"),
-    993: _Service("imaps", "imap", "implicit"),
-    995: _Service("pop3s", "pop3", "implicit"),
-}
 _NOT_EVALUATED = Missing("the packet filter is recorded in the evidence and not evaluated yet")
 
 
@@ -161,7 +144,7 @@ def _endpoints(
         outside = tuple(_sightings(probes, port))
         setting = inside if isinstance(inside, Missing) else configured.configured(inside, port)
         running = _running(inside, port)
-        service = _SERVICES.get(port)
+        service = SERVICES.get(port)
         protocol = service.protocol if service else _protocol(declared.get(port), outside)
         yield Endpoint(
             protocol=protocol,
@@ -185,7 +168,7 @@ def _protocol(declared: Protocol | None, outside: Iterable[Outside]) -> Protocol
 
 
 def _tls(
-    service: _Service | None,
+    service: Service | None,
     setting: Configured | Missing | None,
     seen: Iterable[Observation | Missing],
 ) -> TlsUse:

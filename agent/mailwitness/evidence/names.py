@@ -1,5 +1,6 @@
-"""Which of the names that an inventory knows a host by are names that clients may use."""
+"""What kind of name a host is known by: one that clients may use, or an address."""
 
+import ipaddress
 import re
 from collections.abc import Iterable
 
@@ -10,3 +11,12 @@ _DNS_NAME = re.compile(r"(?=.{1,253}\.?$)([\w]([\w-]{0,61}[\w])?\.)+(?!\d+\.?$)[
 def client_names(candidates: Iterable[str]) -> tuple[str, ...]:
     """The fully qualified DNS names among `candidates`: not addresses, not short aliases."""
     return tuple(dict.fromkeys(name for name in candidates if _DNS_NAME.fullmatch(name)))
+
+
+def is_address(name: str) -> bool:
+    """Whether a name is an IP address, which no TLS hello may ask for."""
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal, Optional
 
 from mailwitness.evidence.codec import Document, Port
+from mailwitness.evidence.services import SERVICES
 
-# RFC 8314 §3.3 (993, 995, 465), RFC 9051 (143), RFC 1939 (110), RFC 6409 (587), RFC 5321 (25).
-DEFAULT_PORTS = (25, 110, 143, 465, 587, 993, 995)
+DEFAULT_PORTS = tuple(SERVICES)
+CONTROLLER = "controller"  # the vantage that is always there
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mailwitness.evidence.host import CertificateFile
 from mailwitness.evidence.missing import Missing
+from mailwitness.evidence.moment import stamp
 
 _MAX_BYTES = 1024 * 1024  # a chain is a few kilobytes
 # A file may hold the private key too (Postfix's chain files do): only these blocks are taken.
@@ -34,6 +35,6 @@ def _certificate_file(path: Path) -> CertificateFile:
     modified = datetime.datetime.fromtimestamp(int(status.st_mtime), datetime.timezone.utc)
     return CertificateFile(
         path=str(path),
-        modified_at=modified.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        modified_at=stamp(modified),
         certificates=tuple(match.group() + "\n" for match in _BLOCK.finditer(text)),
     )

@@ -36,11 +36,10 @@ SETTINGS = (
     "ssl_verify_client_cert",
 )
 # From 2.4 on doveconf gives these under a named filter alone, and under their full names nothing.
-FILTERED_SETTINGS = (
-    "ssl_server/alt_cert_file",
-    "ssl_server/cert_file",
-    "ssl_server/prefer_ciphers",
-    "ssl_server/request_client_cert",
+FILTERED_SETTINGS = tuple(
+    name.replace("ssl_server_", "ssl_server/")
+    for name in SETTINGS
+    if name.startswith("ssl_server_")
 )
 _SERVICES = ("imap-login", "pop3-login", "submission-login")
 _CERTIFICATES = ("ssl_cert", "ssl_alt_cert", "ssl_server_cert_file", "ssl_server_alt_cert_file")

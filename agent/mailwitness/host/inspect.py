@@ -5,7 +5,6 @@ import platform
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from typing import TypeVar, Union
 
 from mailwitness import __version__
@@ -18,6 +17,7 @@ from mailwitness.evidence.host import (
     Postfix,
 )
 from mailwitness.evidence.missing import Missing
+from mailwitness.evidence.moment import now
 from mailwitness.evidence.probe import Observation
 from mailwitness.host import certificates, dovecot, postfix, sockets, system
 from mailwitness.host.local import local_address
@@ -40,7 +40,7 @@ class Request:
 
 def inspect(request: Request, handshakes: Handshakes) -> HostEvidence:
     """Everything about this host. What a collector could not read, or broke on, is `Missing`."""
-    started_at, begun = datetime.now(timezone.utc), time.monotonic()
+    started_at, begun = now(), time.monotonic()
     its_postfix = _guarded(postfix.postfix)
     its_dovecot = _guarded(dovecot.dovecot)
     its_sockets = _guarded(sockets.listening_sockets)
@@ -58,7 +58,7 @@ def inspect(request: Request, handshakes: Handshakes) -> HostEvidence:
             version=__version__,
             python=platform.python_version(),
             uid=os.getuid(),
-            started_at=started_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            started_at=started_at,
             seconds=round(time.monotonic() - begun, 3),
         ),
     )

@@ -11,6 +11,7 @@ from typing import Union
 
 from mailwitness.evidence.host import ListeningSocket, Process
 from mailwitness.evidence.missing import Missing
+from mailwitness.evidence.moment import stamp
 
 _PROC = Path("/proc")
 _LISTEN = "0A"  # TCP_LISTEN, include/net/tcp_states.h
@@ -108,5 +109,5 @@ def _time_of(ticks: int) -> Union[str, Missing]:
         if line.startswith("btime "):
             seconds = int(line.split()[1]) + ticks // os.sysconf("SC_CLK_TCK")
             moment = datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc)
-            return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+            return stamp(moment)
     return Missing("/proc/stat: no btime")

@@ -9,8 +9,7 @@ from typing import Any, Optional, Union
 from mailwitness.evidence.missing import Missing
 from mailwitness.evidence.probe import ServedChain
 from mailwitness.probe.channel import Channel, ChannelError, TlsChannel
-
-_MAX_CERTIFICATES = 16
+from mailwitness.probe.hello import MAX_CERTIFICATES
 
 
 async def shake_hands(channel: Channel, server_name: Optional[str]) -> TlsChannel:
@@ -41,7 +40,7 @@ def served_chain(tls: TlsChannel, server_name: Optional[str]) -> ServedChain:
 
 def chain_of(server_name: Optional[str], chain: Iterable[bytes]) -> ServedChain:
     """A chain as served, from DER, the leaf first."""
-    leaf, *rest = [ssl.DER_cert_to_PEM_cert(der) for der in chain][:_MAX_CERTIFICATES]
+    leaf, *rest = [ssl.DER_cert_to_PEM_cert(der) for der in chain][:MAX_CERTIFICATES]
     return ServedChain(server_name, leaf, tuple(rest))
 
 

@@ -5,13 +5,13 @@ nothing of the server. The bytes are those of RFC 6101 (SSLv3), RFC 5246 and RFC
 """
 
 import contextlib
-import ipaddress
 import os
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Optional
 
+from mailwitness.evidence.names import is_address
 from mailwitness.evidence.probe import VersionName
 from mailwitness.probe.channel import Channel, ChannelError, ClosedError, FloodError
 
@@ -71,14 +71,14 @@ _SIGNATURES = (
 )
 
 _ALERT, _HANDSHAKE = 21, 22
-_SERVER_HELLO, _CERTIFICATE, _SERVER_HELLO_DONE = 2, 11, 14
+_SERVER_HELLO, _CERTIFICATE = 2, 11
 _MAJOR = 3  # of every version from SSLv3 on
 _SUPPORTED_VERSIONS = 43
 # RFC 8446 §4.1.3: the random of a ServerHello that is a HelloRetryRequest.
 _RETRY = bytes.fromhex("cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c")
 _WARNING = 1
 _MAX_RECORD = 16384 + 2048  # RFC 5246 §6.2.3
-_MAX_CERTIFICATES = 16
+MAX_CERTIFICATES = 16
 
 # RFC 8446 §6.2: those with which a server says that it will not have this hello. Others
 # (80, internal_error) tell of trouble, not of a will.
@@ -283,20 +283,11 @@ def _parse_chain(content: bytes) -> tuple[bytes, ...]:
     """RFC 5246 §7.4.2: a length of three bytes, then each certificate behind its own."""
     certificates: list[bytes] = []
     at = 3
-    while at + 3 <= len(content) and len(certificates) < _MAX_CERTIFICATES:
+    while at + 3 <= len(content) and len(certificates) < MAX_CERTIFICATES:
         length = int.from_bytes(content[at : at + 3], "big")
         certificates.append(content[at + 3 : at + 3 + length])
         at += 3 + length
     return tuple(certificates)
-
-
-def is_address(name: str) -> bool:
-    """Whether a name is an IP address, which no hello may ask for."""
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True
 
 
 def _extension(number: int, content: bytes) -> bytes:

@@ -5,10 +5,11 @@ import contextlib
 import dataclasses
 import time
 from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
-from datetime import datetime, timezone
 from typing import Optional, TypeVar, Union
 
 from mailwitness.evidence.missing import Missing
+from mailwitness.evidence.moment import now
+from mailwitness.evidence.names import is_address
 from mailwitness.evidence.probe import (
     Capabilities,
     Observation,
@@ -21,6 +22,7 @@ from mailwitness.evidence.probe import (
     VersionAnswer,
     VersionName,
 )
+from mailwitness.evidence.services import SERVICES
 from mailwitness.probe.allowance import Allowance
 from mailwitness.probe.channel import (
     Channel,
@@ -32,19 +34,10 @@ from mailwitness.probe.channel import (
 )
 from mailwitness.probe.dialogues import DIALOGUES, Dialogue, text
 from mailwitness.probe.handshake import chain_of, served_chain, shake_hands
-from mailwitness.probe.hello import NUMBERS, Alert, ServerHello, is_address, say_hello
+from mailwitness.probe.hello import NUMBERS, Alert, ServerHello, say_hello
 from mailwitness.probe.limits import DEFAULT_LIMITS, Limits
 
-# RFC 8314 §3.3 and RFC 6409 for the ports; where TLS begins on each.
-_USUAL: dict[int, tuple[Protocol, TlsMode]] = {
-    25: ("smtp", "starttls"),
-    110: ("pop3", "starttls"),
-    143: ("imap", "starttls"),
-    465: ("smtp", "implicit"),
-    587: ("smtp", "starttls"),
-    993: ("imap", "implicit"),
-    995: ("pop3", "implicit"),
-}
+_USUAL = {port: (service.protocol, service.tls) for port, service in SERVICES.items()}
 _RECOGNISED: dict[bytes, Protocol] = {b"* ": "imap", b"+OK": "pop3", b"220": "smtp"}
 _SILENCE = 3.0  # after which a server on an unknown port is taken to wait for a hello
 
@@ -138,7 +131,7 @@ class _Look:
         self.protocol = protocol
         self.tls = tls
         self.allowance = Allowance(talks.limits.endpoint)
-        self.began = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+        self.began = now()
         self.reach = Reach("error", "no connection was tried", 0.0)
 
     @property

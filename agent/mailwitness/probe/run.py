@@ -4,11 +4,11 @@ import asyncio
 import socket
 import time
 from collections.abc import Iterable, Iterator
-from datetime import datetime, timezone
 from typing import Optional, Union
 
 from mailwitness import __version__
 from mailwitness.evidence.missing import Missing
+from mailwitness.evidence.moment import now
 from mailwitness.evidence.probe import Observation, ProbeEvidence
 from mailwitness.probe.limits import DEFAULT_LIMITS, Limits
 from mailwitness.probe.observe import Conversations, Endpoint, observe_endpoint
@@ -60,7 +60,7 @@ async def _semaphore(count: int) -> asyncio.Semaphore:
 
 
 async def _probe_host(target: Target, vantage: str, talks: Conversations) -> ProbeEvidence:
-    started_at, begun = datetime.now(timezone.utc), time.monotonic()
+    started_at, begun = now(), time.monotonic()
     addresses = await _resolve(target.target)
     observations: Union[tuple[Observation, ...], Missing]
     if isinstance(addresses, Missing):
@@ -78,7 +78,7 @@ async def _probe_host(target: Target, vantage: str, talks: Conversations) -> Pro
         vantage=vantage,
         target=target.target,
         names=target.names,
-        started_at=started_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        started_at=started_at,
         seconds=round(time.monotonic() - begun, 3),
         observations=observations,
     )

@@ -11,8 +11,8 @@ from mailwitness.policy.outcome import Severity
 from mailwitness.report.interface import Format
 
 _SEVERITIES = [level.value for level in Severity]
+_LONGEST = 4000  # of one text: more than any sentence that a reader would read
 # With tabulate's two spaces between columns both tables stay within 100 columns.
-_LONGEST = 4000
 _HOST_WIDTHS = [24, 12, 24, 30]
 _FINDING_WIDTHS = [8, 16, 25, 16, 27]
 
