@@ -26,6 +26,15 @@ class Tls:
 
 
 @dataclass(frozen=True)
+class Keys:
+    """The weakest keys and signatures of certificates that are good enough."""
+
+    rsa_bits: int
+    ec_bits: int
+    weak_hashes: tuple[str, ...]  # hashes that no signature may rest on: "sha1"
+
+
+@dataclass(frozen=True)
 class Eligibility:
     """When a client with these requirements can connect at all."""
 
@@ -42,6 +51,7 @@ class Profile:
     source: str
     edition: str
     tls: Tls
+    keys: Keys | None  # None: it has no say on certificate-weak-key
     requires: Mapping[str, str]  # check id to the paragraph that asks for it
     relay_requires: Mapping[str, str]  # the same for port 25
     eligibility: Eligibility | None
@@ -74,7 +84,9 @@ def load(name: str) -> Profile:
 
 
 def _profile(name: str, table: Mapping[str, Any]) -> Profile:
-    tls, eligibility = table["tls"], table.get("eligibility")
+    tls, keys, eligibility = table["tls"], table.get("keys"), table.get("eligibility")
+    if "certificate-weak-key" in table["requires"] and keys is None:
+        raise ValueError("certificate-weak-key is required, and there is no table [keys]")
     for version in (tls["minimum"], *tls["forbidden"]):
         if version not in VERSIONS:
             raise ValueError(f"tls: {version!a} is none of {', '.join(VERSIONS)}")
@@ -84,6 +96,7 @@ def _profile(name: str, table: Mapping[str, Any]) -> Profile:
         source=table["source"],
         edition=table["edition"],
         tls=Tls(tls["minimum"], tuple(tls["forbidden"])),
+        keys=keys and Keys(keys["rsa_bits"], keys["ec_bits"], tuple(keys["weak_hashes"])),
         requires=table["requires"],
         relay_requires=table.get("relay", {}).get("requires", {}),
         eligibility=eligibility

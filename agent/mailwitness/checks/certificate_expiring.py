@@ -1,0 +1,56 @@
+"""The certificate has been renewed in time."""
+
+import datetime
+
+from mailwitness.checks._served import moment, served
+from mailwitness.policy.check import Case, Check, Remedy, Scope
+from mailwitness.policy.outcome import Severity, Verdict, failed, not_applicable, passed
+
+# What renews automatically does so when a third of the lifetime is left, and retries; half of
+# that unused says that it does not work. An administrator who renews by hand wants a fortnight.
+_SHARE_LEFT = 1 / 6
+_LONGEST_NOTICE = datetime.timedelta(days=14)
+
+
+def _judge(case: Case) -> Verdict:
+    now = moment(case)
+    certificates = served(case.session)
+    if not certificates:
+        return not_applicable("no TLS is offered")
+    valid = [one for one in certificates if one.leaf.not_before <= now <= one.leaf.not_after]
+    if not valid:
+        return not_applicable("not valid now, which certificate-expired judges")
+    soon = []
+    for certificate in valid:
+        leaf = certificate.leaf
+        left = leaf.not_after - now
+        if left < min((leaf.not_after - leaf.not_before) * _SHARE_LEFT, _LONGEST_NOTICE):
+            soon.append(
+                case.says(
+                    f"{certificate.where}, {left.days} days left, until {leaf.not_after:%Y-%m-%d}"
+                )
+            )
+    if soon:
+        return failed("the certificate expires soon and has not been renewed", soon)
+    last = min(certificate.leaf.not_after for certificate in valid)
+    return passed(f"valid until {last:%Y-%m-%d}")
+
+
+CHECK = Check(
+    id="certificate-expiring",
+    title="The certificate expires soon",
+    severity=Severity.MEDIUM,
+    rationale="From the moment it expires every client that verifies is locked out; a renewal "
+    "that should have taken place by now has not, or is not served.",
+    references=("RFC 5280 §4.1.2.5", "https://eff-certbot.readthedocs.io/en/stable/using.html"),
+    scope=Scope.LOOK,
+    judge=_judge,
+    remedies=(
+        Remedy(
+            "",
+            "",
+            "Renew it and reload what serves it. With certbot: certbot renew --dry-run shows why "
+            "it was not renewed, systemctl list-timers whether anything tries.",
+        ),
+    ),
+)

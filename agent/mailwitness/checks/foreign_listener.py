@@ -1,0 +1,75 @@
+"""A mail port is held by Dovecot or Postfix, whose settings are what the report shows."""
+
+from pathlib import PurePosixPath
+
+from mailwitness.evidence.host import Process
+from mailwitness.policy.check import Case, Check, Remedy, Scope
+from mailwitness.policy.outcome import (
+    NotKnownError,
+    Severity,
+    Verdict,
+    Witness,
+    failed,
+    known,
+    not_applicable,
+    passed,
+)
+
+# A service manager that holds a socket hands it on to whatever it starts for it.
+_MANAGERS = frozenset({"systemd", "init", "inetd", "xinetd"})
+
+
+def _judge(case: Case) -> Verdict:
+    running = known(case.endpoint.running)
+    if not running.sockets:
+        return not_applicable("nothing listens here")
+    others = []
+    own = []
+    for socket in running.sockets:
+        process = known(socket.process)
+        product = _product(process)
+        if product is None:
+            others.append(
+                Witness(
+                    "running",
+                    f"{socket.address} port {socket.port}",
+                    f"held by {process.name}, {known(process.executable)}, pid {process.pid}",
+                )
+            )
+        else:
+            own.append(product)
+    if others:
+        return failed("served by neither Dovecot nor Postfix", others)
+    return passed(f"served by {' and '.join(dict.fromkeys(own))}")
+
+
+def _product(process: Process) -> str | None:
+    """By the path of the program: a process can give itself any name."""
+    path = PurePosixPath(known(process.executable).removesuffix(" (deleted)"))
+    if path.name in _MANAGERS:
+        raise NotKnownError(f"{path.name} holds the socket for a service that it starts on demand")
+    if path.name == "dovecot":
+        return "dovecot"
+    return "postfix" if path.name == "master" and "postfix" in path.parts else None
+
+
+CHECK = Check(
+    id="foreign-listener",
+    title="A mail port is served by something else",
+    severity=Severity.MEDIUM,
+    rationale="A proxy, a container or another mailer answers on this port: what Dovecot and "
+    "Postfix are set to says nothing of what its clients get, and remedies belong there.",
+    references=("https://man7.org/linux/man-pages/man5/proc_pid_fd.5.html",),
+    scope=Scope.ENDPOINT,
+    judge=_judge,
+    always=True,
+    relay_severity=Severity.MEDIUM,
+    remedies=(
+        Remedy(
+            "",
+            "",
+            "If it should be there, set TLS, certificate and login in it, not in Dovecot or "
+            "Postfix. If not: find what starts it with systemctl status PID, and take it away.",
+        ),
+    ),
+)
