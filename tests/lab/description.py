@@ -11,6 +11,12 @@
     ready = [25, 143]               # ports that must listen before the host counts as up
     prepare = ["postconf -e …"]     # commands in its file system before it boots
 
+    [[allowlist]]                   # entries of mailwitness_allowlists
+    name = "crm"
+    ports = [993]
+    cidrs = ["198.51.100.0/24"]
+    exclusive = true
+
     [login]                         # how Ansible logs in; default: root
     user = "audit"
     sudo = "password"               # or "none"
@@ -66,6 +72,7 @@ class Description:
     user: str
     sudo: Literal["password", "none"]
     certificates: tuple[Certificate, ...]
+    allowlists: tuple[dict[str, Any], ...]
     expected: frozenset[tuple[str, str | None]]  # check and endpoint; None: of the host
     files: Path
 
@@ -101,6 +108,7 @@ def _read(path: Path) -> Description:
         user=login.get("user", "root"),
         sudo=login.get("sudo", "none"),
         certificates=tuple(_certificate(entry) for entry in table.get("certificate", ())),
+        allowlists=tuple(table.get("allowlist", ())),
         expected=frozenset(
             (entry["check"], endpoint)
             for entry in table.get("expect", ())

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mailwitness.correlate.certificate import Certificate
+from mailwitness.correlate.filtered import Filtered
 from mailwitness.evidence.host import ListeningSocket
 from mailwitness.evidence.missing import Missing
 from mailwitness.evidence.probe import Observation, Protocol, Session
@@ -71,7 +72,7 @@ class Endpoint:
     tls: TlsUse
     configured: Configured | Missing | None
     running: Running | Missing
-    filtered: Missing
+    filtered: Filtered | Missing
     outside: tuple[Outside, ...]
 
     @property
