@@ -285,7 +285,7 @@ def _allowlist_check(arguments: argparse.Namespace) -> int:
     wanted = allowlist_file.allowlist(entry, "LIST", Path(), _CLIENT_PORTS)
     found: list[tuple[str, ListAnswer]] = []
     for host in fleet.read(arguments.evidence, [wanted]).hosts:
-        found += ((host.plan.name, answer) for answer in host.allowlists())
+        found += ((host.plan.name, answer) for answer in host.allowlists)
     sys.stdout.write(reach_report.allowlists(found))
     said = {answer.admitted for _, answer in found}
     if said & {"partial", "none"}:

@@ -15,7 +15,7 @@ _BANNING = re.compile(r"\bf2b\b|fail2ban|sshguard|crowdsec", re.IGNORECASE)
 
 def lists(case: Case) -> tuple[ListAnswer, ...]:
     """The inventory's lists that name the endpoint's port."""
-    return tuple(case.host.allowlists_of(case.endpoint))
+    return case.host.allowlists_of(case.endpoint)
 
 
 def is_ban(access: Access) -> bool:

@@ -1,5 +1,6 @@
 """Remedies in the very tool that writes a host's packet filter."""
 
+import shlex
 from collections.abc import Iterable
 from typing import Literal
 
@@ -101,8 +102,7 @@ def _deletion(decider: Decider) -> str:
     """Rules of nft have a handle by which they go, or their set's elements do."""
     if decider.layer is not Layer.RULE or not decider.place.startswith("handle "):
         return ""
-    where = f"{decider.family} {decider.table} {decider.chain}"
-    return f"nft replace rule {where} {decider.place} …  # or take the elements from its set"
+    return f"nft replace rule {_place(decider)} {decider.place} …  # or its set"
 
 
 def _chain(case: Case) -> str:
@@ -111,8 +111,13 @@ def _chain(case: Case) -> str:
         for access in answer.listed:
             decider = access.share.decided_by
             if access.share.answer is Answer.BLOCKED and decider.table:
-                return f"{decider.family} {decider.table} {decider.chain}"
+                return _place(decider)
     return "inet filter input"
+
+
+def _place(decider: Decider) -> str:
+    """The host says its names, and somebody will paste this into a shell of root."""
+    return shlex.join((decider.family, decider.table, decider.chain))
 
 
 def _of(family: int, cidrs: Iterable[str]) -> list[str]:

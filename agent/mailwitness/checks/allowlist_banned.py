@@ -1,5 +1,7 @@
 """Nobody on an allowlist is banned at the moment."""
 
+import shlex
+
 from mailwitness.checks._allowlists import is_ban, lists, settled, witnesses
 from mailwitness.correlate.allowlist import sources
 from mailwitness.correlate.gates import mail_bans
@@ -52,12 +54,17 @@ def _by_fail2ban(case: Case) -> list[Witness]:
 def _advise(case: Case) -> tuple[Remedy, ...]:
     listed = [answer.allowlist for answer in lists(case)]
     undo = [
-        f"fail2ban-client set {jail} unbanip {network.removesuffix('/32').removesuffix('/128')}"
+        f"fail2ban-client set {shlex.quote(jail)} unbanip {_bare(network)}"
         for family in (4, 6)
         for jail, networks in mail_bans(_inside(case), family, sources(listed, family))
         for network in networks
     ]
     return (Remedy("fail2ban", "", "\n".join(undo)),) if undo else ()
+
+
+def _bare(network: str) -> str:
+    """A single address as fail2ban writes it."""
+    return network.removesuffix("/128") if ":" in network else network.removesuffix("/32")
 
 
 CHECK = Check(

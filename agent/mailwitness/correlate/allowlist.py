@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 from mailwitness.correlate.filtered import Filtered, Share, all_admitted, cidrs, shares
@@ -57,14 +58,14 @@ class ListAnswer:
         # Whoever is blocked is so whatever the undecided ones are.
         return "partial" if Answer.BLOCKED in answers else "unknown"
 
-    @property
+    @cached_property
     def missing(self) -> tuple[str, ...]:
         """The listed networks, or their parts, that are blocked on a way that clients take."""
         return self.networks(
             access for access in self.listed if access.share.answer is Answer.BLOCKED
         )
 
-    @property
+    @cached_property
     def unknown(self) -> tuple[str, ...]:
         """Those of which it is not known."""
         if isinstance(self.filtered, Missing):
@@ -94,7 +95,7 @@ class ListAnswer:
             found += cidrs(family, rest)
         return tuple(found)
 
-    @property
+    @cached_property
     def others(self) -> Others:
         """Who else is admitted."""
         answers = {access.share.answer for access in self.strangers}
@@ -103,7 +104,7 @@ class ListAnswer:
         everyone = any(_nobody_kept_out(group) for group in _by_way(self.strangers))
         return "everyone" if everyone else "some"
 
-    @property
+    @cached_property
     def admitted_others(self) -> tuple[str, ...]:
         """Their networks."""
         return _together(self.strangers, Answer.ADMITTED)

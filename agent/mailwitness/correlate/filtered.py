@@ -54,7 +54,7 @@ class Filtered:
 def shares(way: Reachability, within: IntervalSet = EVERYTHING) -> Iterator[Share]:
     """What becomes of these sources, one share for each thing that decided."""
     found: dict[tuple[Answer, str, Decider], list[IntervalSet]] = {}
-    for part in way.within(within):
+    for part in way.parts if within == EVERYTHING else way.within(within):
         members = IntervalSet((part.first, part.last + 1))
         found.setdefault((part.answer, part.reason, part.decided_by), []).append(members)
     for (answer, reason, decider), members_of in found.items():
@@ -84,6 +84,7 @@ class Filters:
     networks: dict[int, Network]  # by family
     faces: tuple[tuple[int, str, str], ...]  # family, own address, interface that clients come by
     one_family: frozenset[int]  # ports whose only socket is that of [::]
+    nobody: dict[int, IntervalSet]  # by family: addresses that no client can have
 
     def of(self, port: int, gates: Iterable[Gate], used: Iterable[str]) -> Filtered | Missing:
         """Who can reach the port, by every way in."""
@@ -95,8 +96,7 @@ class Filters:
             for family, address, interface in self.faces
         )
         own = {address for _, address, _ in self.faces}
-        nobody = {family: _nobody(family, network) for family, network in self.networks.items()}
-        return Filtered(ways, frozenset(own & set(used)), nobody)
+        return Filtered(ways, frozenset(own & set(used)), self.nobody)
 
     def trace(self, source: str, way: Reachability) -> Trace:
         """The way of one source through the packet filters, rule by rule."""
@@ -190,11 +190,12 @@ def filters(inside: HostEvidence, address: str) -> Filters | Missing:
             for family, forwards in ((4, network.forwards), (6, network.forwards_ipv6))
         }
         faces = tuple(_faces(by_family[4], address))
+        nobody = {family: _nobody(family, each) for family, each in by_family.items()}
     except FirewallError as error:
         return Missing(f"the packet filter cannot be read: {error}")
     except ValueError as error:
         return Missing(f"addresses of the host: {error}")
-    return Filters(firewall, inside, by_family, faces, one_family)
+    return Filters(firewall, inside, by_family, faces, one_family, nobody)
 
 
 def _known(value: Any) -> Any:

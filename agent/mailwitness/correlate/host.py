@@ -39,20 +39,16 @@ class Host:
     gaps: tuple[str, ...]  # what could not be read on the host, a sentence each
     endpoints: tuple[Endpoint, ...]
     filters: Filters | Missing
+    allowlists: tuple[ListAnswer, ...]  # those of the plan, against each port that they name
 
     @property
     def software(self) -> tuple[Software, ...]:
         """What is installed, as far as is known."""
         return () if isinstance(self.inside, Missing) else self.inside.software
 
-    def allowlists(self) -> Iterable[ListAnswer]:
-        """The lists of the plan, held against each port that they name."""
-        for endpoint in self.endpoints:
-            yield from self.allowlists_of(endpoint)
-
-    def allowlists_of(self, endpoint: Endpoint) -> Iterable[ListAnswer]:
+    def allowlists_of(self, endpoint: Endpoint) -> tuple[ListAnswer, ...]:
         """Those of one port."""
-        return answers(self.plan.allowlists, endpoint.port, endpoint.filtered)
+        return tuple(answer for answer in self.allowlists if answer.port == endpoint.port)
 
 
 def correlate(plan: PlannedHost, witnesses: Witnesses) -> Host:
@@ -63,11 +59,16 @@ def correlate(plan: PlannedHost, witnesses: Witnesses) -> Host:
         for vantage, seen in witnesses.outside
     )
     gaps = () if isinstance(inside, Missing) else tuple(_gaps(inside, plan))
-    its_filters = inside if isinstance(inside, Missing) else filters(inside, plan.address)
+    its_filters = inside if isinstance(inside, Missing) else _filters(inside, plan)
     endpoints = tuple(_endpoints(plan, inside, probes, its_filters))
+    held = tuple(
+        answer
+        for endpoint in endpoints
+        for answer in answers(plan.allowlists, endpoint.port, endpoint.filtered)
+    )
     status, reason = _status(witnesses, gaps, endpoints)
     failure = witnesses.inside if isinstance(witnesses.inside, Failure) else None
-    return Host(plan, status, reason, inside, failure, probes, gaps, endpoints, its_filters)
+    return Host(plan, status, reason, inside, failure, probes, gaps, endpoints, its_filters, held)
 
 
 def _evidence(inside: HostEvidence | Failure | Missing) -> HostEvidence | Missing:
@@ -175,6 +176,13 @@ def _endpoints(
         )
 
 
+def _filters(inside: HostEvidence, plan: PlannedHost) -> Filters | Missing:
+    try:
+        return filters(inside, plan.address)
+    except Exception as error:  # noqa: BLE001 - what a host prints must not cost others their rows
+        return Missing(f"the packet filter: {type(error).__name__}: {error}")
+
+
 def _filtered(
     its_filters: Filters | Missing,
     plan: PlannedHost,
@@ -190,7 +198,10 @@ def _filtered(
     )
     seen = (look.observation for look in outside)
     used = {look.address for look in seen if not isinstance(look, Missing)}
-    return its_filters.of(port, its_gates, {plan.address, *used})
+    try:
+        return its_filters.of(port, its_gates, {plan.address, *used})
+    except Exception as error:  # noqa: BLE001 - what a host prints must not cost others their rows
+        return Missing(f"who can reach it: {type(error).__name__}: {error}")
 
 
 def _protocol(declared: Protocol | None, outside: Iterable[Outside]) -> Protocol:

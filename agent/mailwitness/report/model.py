@@ -73,7 +73,7 @@ def _host(judged: Judged) -> Json:
             {"policy": entry.policy, "answer": entry.answer.value, "because": list(entry.because)}
             for entry in judged.eligibility
         ],
-        "allowlists": [_allowlist(answer) for answer in host.allowlists()],
+        "allowlists": [_allowlist(answer) for answer in host.allowlists],
         "findings": [_finding(finding) for finding in judged.findings],
     }
 
