@@ -8,6 +8,7 @@ import pytest
 
 from mailwitness.correlate.filtered import Filtered, Filters, cidrs, filters, shares
 from mailwitness.correlate.gates import gates
+from mailwitness.correlate.host import Witnesses, correlate
 from mailwitness.evidence.host import (
     AccessControl,
     HostEvidence,
@@ -20,6 +21,7 @@ from mailwitness.evidence.host import (
     Route,
 )
 from mailwitness.evidence.missing import Missing
+from mailwitness.evidence.run import PlannedHost
 from mailwitness.firewall.verdict import Answer
 from tests.evidence.documents import BARE_HOST, PROCESS
 
@@ -59,6 +61,26 @@ def chain(hook: str, kind: str = "filter", policy: str = "accept", prio: int = 0
             "policy": policy,
         }
     }
+
+
+REDIRECT: dict[str, Any] = {
+    "rule": {
+        "family": "inet",
+        "table": "t",
+        "chain": "prerouting",
+        "handle": 3,
+        "expr": [
+            {
+                "match": {
+                    "op": "==",
+                    "left": {"payload": {"protocol": "tcp", "field": "dport"}},
+                    "right": 993,
+                }
+            },
+            {"redirect": {"port": 10993}},
+        ],
+    }
+}
 
 
 def host(nft: str = "", *sockets: tuple[str, int], **more: Any) -> HostEvidence:
@@ -113,25 +135,7 @@ def test_whether_a_socket_of_ipv6_takes_ipv4_is_not_guessed() -> None:
 
 
 def test_a_port_that_is_redirected_is_reached_where_nothing_listens_on_it() -> None:
-    redirect = {
-        "rule": {
-            "family": "inet",
-            "table": "t",
-            "chain": "prerouting",
-            "handle": 3,
-            "expr": [
-                {
-                    "match": {
-                        "op": "==",
-                        "left": {"payload": {"protocol": "tcp", "field": "dport"}},
-                        "right": 993,
-                    }
-                },
-                {"redirect": {"port": 10993}},
-            ],
-        }
-    }
-    evidence = host(ruleset(chain("prerouting", "nat", prio=-100), redirect), ("0.0.0.0", 10993))
+    evidence = host(ruleset(chain("prerouting", "nat", prio=-100), REDIRECT), ("0.0.0.0", 10993))
     assert answer(of(evidence))[0] is Answer.ADMITTED
     assert answer(of(evidence, 995))[0] is Answer.BLOCKED
 
@@ -233,3 +237,14 @@ def test_shares_are_disjoint_and_whole() -> None:
     total = sum(last - first + 1 for share in found for first, last in share.sources.intervals(32))
     assert total == 1 << 32
     assert all(list(cidrs(4, share.sources)) for share in found)
+
+
+def test_a_port_that_leads_to_a_mail_port_is_an_endpoint_too() -> None:
+    evidence = host(ruleset(chain("prerouting", "nat", prio=-100), REDIRECT), ("0.0.0.0", 10993))
+    plan = PlannedHost("mail1", "192.0.2.10", (), (10993,), (), None, ())
+    found = correlate(plan, Witnesses(evidence, ()))
+    assert [(each.id, each.leads_to) for each in found.endpoints] == [
+        ("imaps:993", 10993),
+        ("smtp:10993", None),
+    ]
+    assert found.endpoints[0].in_service

@@ -74,6 +74,7 @@ class Endpoint:
     running: Running | Missing
     filtered: Filtered | Missing
     outside: tuple[Outside, ...]
+    leads_to: int | None = None  # the port that the packet filter leads its packets to
 
     @property
     def id(self) -> str:
@@ -85,6 +86,7 @@ class Endpoint:
         """Whether any witness knows of something there."""
         return (
             isinstance(self.configured, Configured)
+            or self.leads_to is not None
             or (isinstance(self.running, Running) and bool(self.running.sockets))
             or any(True for _ in self.looks("outside"))
         )

@@ -9,6 +9,7 @@ from mailwitness.correlate.allowlist import ListAnswer, answers
 from mailwitness.correlate.endpoint import Configured, Endpoint, Outside, Running, TlsUse
 from mailwitness.correlate.filtered import Filtered, Filters, filters
 from mailwitness.correlate.gates import gates
+from mailwitness.correlate.redirects import redirected
 from mailwitness.evidence.host import HostEvidence, Software
 from mailwitness.evidence.missing import Missing
 from mailwitness.evidence.probe import Observation, ProbeEvidence, Protocol
@@ -158,12 +159,20 @@ def _endpoints(
 ) -> Iterable[Endpoint]:
     listed = {port for each in plan.allowlists for port in each.ports}
     declared = {} if isinstance(inside, Missing) else configured.ports(inside)
-    for port in sorted({*plan.ports, *declared, *listed}):
+    known_ports = {*plan.ports, *declared, *listed}
+    leads = (
+        {}
+        if isinstance(its_filters, Missing)
+        else redirected(its_filters.firewall.ruleset, known_ports)
+    )
+    for port in sorted({*known_ports, *(port for port in leads if port)}):
         outside = tuple(_sightings(probes, port))
         setting = inside if isinstance(inside, Missing) else configured.configured(inside, port)
         running = _running(inside, port)
-        service = SERVICES.get(port)
-        protocol = service.protocol if service else _protocol(declared.get(port), outside)
+        goal = leads.get(port)
+        service = SERVICES.get(port) or SERVICES.get(goal or 0)
+        declared_there = declared.get(port) or declared.get(goal or 0)
+        protocol = service.protocol if service else _protocol(declared_there, outside)
         yield Endpoint(
             protocol=protocol,
             port=port,
@@ -173,6 +182,7 @@ def _endpoints(
             running=running,
             filtered=_filtered(its_filters, plan, port, setting, outside),
             outside=outside,
+            leads_to=goal,
         )
 
 
