@@ -1,7 +1,7 @@
 """What the host says is closed cannot be reached."""
 
 from mailwitness.correlate.filtered import shares
-from mailwitness.firewall.verdict import Answer
+from mailwitness.firewall.verdict import Answer, Layer
 from mailwitness.policy.check import Case, Check, Remedy, Scope
 from mailwitness.policy.outcome import (
     NotKnownError,
@@ -30,7 +30,11 @@ def _judge(case: Case) -> Verdict:
         if way is None:
             raise NotKnownError(f"{seen.address} is none of the host's own addresses")
         found = list(shares(way))
-        if all(share.answer is Answer.BLOCKED for share in found):
+        # A daemon's own access rules answer first and refuse then: to connect proves nothing.
+        if all(
+            share.answer is Answer.BLOCKED and share.decided_by.layer is not Layer.SERVICE
+            for share in found
+        ):
             where = f"{way.address} over {way.interface}"
             by = "; ".join(dict.fromkeys(str(share.decided_by) for share in found))
             said += (
