@@ -66,3 +66,20 @@ def test_judging_again_gives_the_same(report: dict[str, Any], tmp_path: Path) ->
     cli.main(["judge", str(RECORDED), "--output", str(tmp_path)])
     again = json.loads((tmp_path / "report.json").read_text())
     assert {**again, "generated_at": ""} == {**report, "generated_at": ""}
+
+
+def test_an_allowlist_is_told_by_port_with_what_decides(report: dict[str, Any]) -> None:
+    (host,) = (host for host in report["hosts"] if host["name"] == "allowlisted")
+    by_port = {entry["port"]: entry for entry in host["allowlists"]}
+    assert (by_port[587]["admitted"], by_port[587]["others"]) == ("full", "none")
+    assert (by_port[993]["admitted"], by_port[993]["others"]) == ("partial", "some")
+    assert by_port[993]["missing"] == ["198.51.100.0/24"]
+    assert by_port[993]["unknown"] == []
+    assert by_port[993]["decided_by"][0] == "nft inet filter input: policy drop"
+    (missing,) = (
+        finding
+        for finding in host["findings"]
+        if (finding["check"], finding["outcome"]) == ("allowlist-missing", "fail")
+    )
+    assert "198.51.100.0/24" in missing["remedies"][0]["text"]
+    assert missing["remedies"][0]["product"] == "nft"

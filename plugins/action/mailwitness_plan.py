@@ -11,15 +11,16 @@ from ansible.plugins.action import ActionBase
 
 try:
     from mailwitness import zipapp
+    from mailwitness.correlate.allowlist_file import allowlist
     from mailwitness.evidence import folder
     from mailwitness.evidence.moment import stamp
     from mailwitness.evidence.names import client_names
-    from mailwitness.evidence.run import CONTROLLER, DEFAULT_PORTS, PlannedHost, Run
+    from mailwitness.evidence.run import CONTROLLER, DEFAULT_PORTS, Allowlist, PlannedHost, Run
 except ImportError:
     zipapp = None  # type: ignore[assignment]
 
 # Variables of the inventory that later versions judge; ignoring them must not be silent.
-_NOT_YET = ("mailwitness_allowlists", "mailwitness_waivers", "mailwitness_contacts")
+_NOT_YET = ("mailwitness_waivers", "mailwitness_contacts")
 
 
 class ActionModule(ActionBase):
@@ -94,13 +95,15 @@ class ActionModule(ActionBase):
         address = str(its.get("ansible_host") or name)
         names = its.get("mailwitness_names")
         try:
+            ports = tuple(map(int, its.get("mailwitness_ports") or DEFAULT_PORTS))
             return PlannedHost(
                 name=name,
                 address=address,
                 names=tuple(map(str, names)) if names else client_names((name, address)),
-                ports=tuple(map(int, its.get("mailwitness_ports") or DEFAULT_PORTS)),
+                ports=ports,
                 policies=tuple(map(str, its.get("mailwitness_policies") or ())),
                 trust_store=_content(its.get("mailwitness_trust_store")),
+                allowlists=_allowlists(its, ports),
             )
         except (TypeError, ValueError) as error:
             raise AnsibleActionFail(f"Inventory of {name}: {error}") from error
@@ -108,6 +111,18 @@ class ActionModule(ActionBase):
             raise AnsibleActionFail(
                 f"Inventory of {name}: mailwitness_trust_store: {error.filename}: {error.strerror}"
             ) from error
+
+
+def _allowlists(its: Any, ports: tuple[int, ...]) -> tuple[Allowlist, ...]:
+    """Files are named from the inventory's folder on."""
+    entries = its.get("mailwitness_allowlists") or ()
+    if not isinstance(entries, (list, tuple)):
+        raise TypeError("mailwitness_allowlists: a list is expected")
+    folder = Path(its.get("inventory_dir") or ".").absolute()
+    return tuple(
+        allowlist(entry, f"mailwitness_allowlists entry {number}", folder, ports)
+        for number, entry in enumerate(entries, start=1)
+    )
 
 
 def _content(path: str | None) -> str | None:

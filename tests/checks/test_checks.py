@@ -57,4 +57,5 @@ def test_a_policy_asks_for_checks_that_exist(name: str) -> None:
 
 def test_every_check_is_asked_by_a_policy_or_always() -> None:
     asked = {check for name in names() for check in load(name).requires}
-    assert {check.id for check in CHECKS.values() if not check.always} == asked
+    # What is asked always may bear on a policy's eligibility besides.
+    assert {check.id for check in CHECKS.values() if not check.always} <= asked

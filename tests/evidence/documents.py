@@ -2,16 +2,22 @@
 
 from mailwitness.evidence.codec import Document
 from mailwitness.evidence.host import (
+    AccessControl,
     AgentRun,
     CertificateFile,
     Dovecot,
     DovecotListener,
     HostEvidence,
+    Interface,
+    Jail,
     ListeningSocket,
+    Network,
     PacketFilter,
     Postfix,
     PostfixService,
     Process,
+    ReversePath,
+    Route,
     Software,
     System,
 )
@@ -26,7 +32,7 @@ from mailwitness.evidence.probe import (
     Starttls,
     VersionAnswer,
 )
-from mailwitness.evidence.run import Failure, PlannedHost, Run
+from mailwitness.evidence.run import Allowlist, Failure, PlannedHost, Run
 
 PEM = "-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----\n"
 DENIED = Missing("not permitted")
@@ -116,6 +122,14 @@ HOST = HostEvidence(
         ipset=None,
     ),
     running=(STARTTLS, IMPLICIT),
+    network=Network(
+        interfaces=(Interface("eth0", ("192.0.2.1/24", "2001:db8::1/64")),),
+        routes=(Route("4", "default", ("eth0", "eth1"), "unicast"),),
+        forwards=False,
+        forwards_ipv6=DENIED,
+        reverse_path=(ReversePath("eth0", 2),),
+    ),
+    access_control=AccessControl((Jail("dovecot", ("192.0.2.7",)),), ("ALL: ALL",), None, ""),
 )
 BARE_HOST = HostEvidence(
     host="web1",
@@ -128,6 +142,8 @@ BARE_HOST = HostEvidence(
     certificates=(),
     packet_filter=PacketFilter(DENIED, DENIED, DENIED, DENIED, DENIED, DENIED),
     running=DENIED,
+    network=Network(DENIED, DENIED, DENIED, DENIED, DENIED),
+    access_control=AccessControl(DENIED, DENIED, DENIED, DENIED),
 )
 PROBE = ProbeEvidence(
     tool_version="0.1.0",
@@ -149,14 +165,24 @@ UNRESOLVED = ProbeEvidence(
     seconds=0.0,
     observations=Missing("nowhere does not resolve"),
 )
+LIST = Allowlist(
+    "vendor",
+    (993,),
+    ("192.0.2.0/24", "2001:db8::/32"),
+    exclusive=True,
+    source=None,
+    retrieved_at="2024-01-01",
+)
 RUN = Run(
     started_at="2024-01-01T00:00:00Z",
     note="recorded on a Thursday, not live",
     inside=True,
     vantages=("controller", "outside"),
     hosts=(
-        PlannedHost("mail1", "192.0.2.1", ("mail.example.com",), (25, 993), ("strict",), PEM),
-        PlannedHost("mail2", "mail2", (), (), (), None),
+        PlannedHost(
+            "mail1", "192.0.2.1", ("mail.example.com",), (25, 993), ("strict",), PEM, (LIST,)
+        ),
+        PlannedHost("mail2", "mail2", (), (), (), None, ()),
     ),
 )
 EMPTY_RUN = Run("2024-01-01T00:00:00Z", None, inside=False, vantages=(), hosts=())

@@ -1,6 +1,7 @@
 """The lab's certificate authority: a root that clients trust, an intermediate that signs."""
 
 import datetime
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,11 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from tests.lab.description import Certificate
 
 _Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+_KEYS: Mapping[str, Callable[[], _Key]] = {
+    "rsa": lambda: rsa.generate_private_key(65537, 2048),
+    "rsa-1024": lambda: rsa.generate_private_key(65537, 1024),
+    "ec": lambda: ec.generate_private_key(ec.SECP256R1()),
+}
 
 
 @dataclass(frozen=True)
@@ -43,11 +49,7 @@ class Authority:
 
     def issue(self, wanted: Certificate, root: Path) -> None:
         """Put a new key and certificate into the file system at `root`, where `wanted` says."""
-        key: _Key = (
-            rsa.generate_private_key(65537, 2048)
-            if wanted.kind == "rsa"
-            else ec.generate_private_key(ec.SECP256R1())
-        )
+        key = _KEYS[wanted.kind]()
         name = _name(wanted.names[0])
         if wanted.self_signed:
             chain = _pem(_certificate(name, key, name, key, wanted.days, names=wanted.names))
@@ -59,7 +61,7 @@ class Authority:
             )
             assert isinstance(issuer_key, ec.EllipticCurvePrivateKey)
             leaf = _certificate(name, key, issuer, issuer_key, wanted.days, names=wanted.names)
-            chain = _pem(leaf) + intermediate
+            chain = _pem(leaf) + (intermediate if wanted.chain else b"")
         for path, content, mode in (
             (wanted.path, chain, 0o644),
             (wanted.key, _key_pem(key), 0o600),

@@ -11,6 +11,12 @@
     ready = [25, 143]               # ports that must listen before the host counts as up
     prepare = ["postconf -e …"]     # commands in its file system before it boots
 
+    [[allowlist]]                   # entries of mailwitness_allowlists
+    name = "crm"
+    ports = [993]
+    cidrs = ["198.51.100.0/24"]
+    exclusive = true
+
     [login]                         # how Ansible logs in; default: root
     user = "audit"
     sudo = "password"               # or "none"
@@ -19,7 +25,8 @@
     path = "/etc/ssl/mail/fullchain.pem"
     key = "/etc/ssl/mail/privkey.pem"
     names = ["good.lab.example"]
-    kind = "rsa"                    # or "ec"
+    kind = "rsa"                    # or "rsa-1024", "ec"
+    chain = true                    # false: without the intermediate that signed it
     self_signed = false
     days = [-10, 80]
     after_boot = false              # true: a renewal that the daemons are not told of
@@ -44,7 +51,8 @@ class Certificate:
     path: str
     key: str
     names: tuple[str, ...]
-    kind: Literal["rsa", "ec"]
+    kind: Literal["rsa", "rsa-1024", "ec"]
+    chain: bool
     self_signed: bool
     days: tuple[int, int]
     after_boot: bool
@@ -66,6 +74,7 @@ class Description:
     user: str
     sudo: Literal["password", "none"]
     certificates: tuple[Certificate, ...]
+    allowlists: tuple[dict[str, Any], ...]
     expected: frozenset[tuple[str, str | None]]  # check and endpoint; None: of the host
     files: Path
 
@@ -101,6 +110,7 @@ def _read(path: Path) -> Description:
         user=login.get("user", "root"),
         sudo=login.get("sudo", "none"),
         certificates=tuple(_certificate(entry) for entry in table.get("certificate", ())),
+        allowlists=tuple(table.get("allowlist", ())),
         expected=frozenset(
             (entry["check"], endpoint)
             for entry in table.get("expect", ())
@@ -116,6 +126,7 @@ def _certificate(entry: dict[str, Any]) -> Certificate:
         key=entry["key"],
         names=tuple(entry["names"]),
         kind=entry.get("kind", "rsa"),
+        chain=entry.get("chain", True),
         self_signed=entry.get("self_signed", False),
         days=tuple(entry.get("days", (-10, 80))),
         after_boot=entry.get("after_boot", False),

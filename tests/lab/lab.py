@@ -104,7 +104,7 @@ class Lab:
             suites.base(suite)
         network.up(self.state)
         self._login_key()
-        authority = self.authority
+        authority, _ = self.authority, self.password  # made here, not by several threads at once
         with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
             list(pool.map(lambda machine: self._make(machine, authority), wanted))
         begun = time.monotonic()
@@ -177,6 +177,8 @@ class Lab:
         variables: dict[str, Any] = {"ansible_host": host.ipv4, "ansible_user": host.user}
         if host.names:
             variables["mailwitness_names"] = list(host.names)
+        if host.allowlists:
+            variables["mailwitness_allowlists"] = [dict(entry) for entry in host.allowlists]
         if host.sudo == "password":
             variables |= {"ansible_become": True, "ansible_become_password": self.password}
         return variables

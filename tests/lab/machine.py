@@ -139,6 +139,9 @@ class Machine:
             nodad = ["nodad"] if ":" in address else []
             self._in_network("ip", "address", "add", f"{address}/{length}", "dev", "host0", *nodad)
         self._in_network("ip", "link", "set", "host0", "up")
+        for gateway in network.ADDRESSES:
+            # As everywhere, so that a stranger's packet is one that could be answered.
+            self._in_network("ip", "route", "add", "default", "via", gateway, "dev", "host0")
 
     def wait(self) -> None:
         """Until its services run and its ports listen."""

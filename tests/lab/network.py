@@ -7,7 +7,7 @@ from tests.lab.command import run
 from tests.lab.errors import LabError
 
 BRIDGE = "mwlab0"
-_ADDRESSES = ("10.203.0.1/24", "fd6d:7769:746e::1/64")
+ADDRESSES = ("10.203.0.1", "fd6d:7769:746e::1")
 _DEVICE = Path("/sys/class/net") / BRIDGE
 
 
@@ -39,9 +39,9 @@ def up(state: Path) -> None:
             switch.write_text("0")
     if not _DEVICE.exists():
         run("ip", "link", "add", BRIDGE, "type", "bridge")
-        for address in _ADDRESSES:
+        for address, length in zip(ADDRESSES, (24, 64), strict=True):
             nodad = ["nodad"] if ":" in address else []
-            run("ip", "address", "add", address, "dev", BRIDGE, *nodad)
+            run("ip", "address", "add", f"{address}/{length}", "dev", BRIDGE, *nodad)
     run("ip", "link", "set", BRIDGE, "alias", str(state))
     run("ip", "link", "set", BRIDGE, "up")
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mailwitness.correlate.certificate import Certificate
+from mailwitness.correlate.filtered import Filtered
 from mailwitness.evidence.host import ListeningSocket
 from mailwitness.evidence.missing import Missing
 from mailwitness.evidence.probe import Observation, Protocol, Session
@@ -71,8 +72,9 @@ class Endpoint:
     tls: TlsUse
     configured: Configured | Missing | None
     running: Running | Missing
-    filtered: Missing
+    filtered: Filtered | Missing
     outside: tuple[Outside, ...]
+    leads_to: int | None = None  # the port that the packet filter leads its packets to
 
     @property
     def id(self) -> str:
@@ -84,6 +86,7 @@ class Endpoint:
         """Whether any witness knows of something there."""
         return (
             isinstance(self.configured, Configured)
+            or self.leads_to is not None
             or (isinstance(self.running, Running) and bool(self.running.sockets))
             or any(True for _ in self.looks("outside"))
         )

@@ -1,7 +1,7 @@
 """A run with all its hosts, from its folder; a bad file costs its own host a witness, no more."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -11,7 +11,7 @@ from mailwitness.evidence.codec import EvidenceError, loads
 from mailwitness.evidence.host import HostEvidence
 from mailwitness.evidence.missing import Missing
 from mailwitness.evidence.probe import ProbeEvidence
-from mailwitness.evidence.run import Failure, Run
+from mailwitness.evidence.run import Allowlist, Failure, Run
 
 _D = TypeVar("_D", HostEvidence, ProbeEvidence)
 
@@ -30,8 +30,15 @@ class Fleet:
     hosts: tuple[Host, ...]
 
 
-def read(folder: Path) -> Fleet:
+def read(
+    folder: Path, allowlists: Sequence[Allowlist] | None = None, ports: Sequence[int] = ()
+) -> Fleet:
     """The run in `folder`.
+
+    Args:
+        folder: where its evidence lies.
+        allowlists: what to judge in place of its own.
+        ports: to look at beside its own.
 
     Raises:
         FleetError: the plan is not there or not readable; hosts' files never raise.
@@ -43,6 +50,15 @@ def read(folder: Path) -> Fleet:
         raise FleetError(f"{path}: not there; is {folder} the evidence folder of a run?") from None
     except (OSError, EvidenceError) as error:
         raise FleetError(f"{path}: {error}") from None
+    hosts = (
+        replace(
+            plan,
+            allowlists=plan.allowlists if allowlists is None else tuple(allowlists),
+            ports=tuple(dict.fromkeys((*plan.ports, *ports))),
+        )
+        for plan in run.hosts
+    )
+    run = replace(run, hosts=tuple(hosts))
     return Fleet(run, tuple(_hosts(folder, run)))
 
 

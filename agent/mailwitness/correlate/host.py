@@ -5,7 +5,11 @@ from dataclasses import dataclass
 from typing import Literal, assert_never
 
 from mailwitness.correlate import configured
+from mailwitness.correlate.allowlist import ListAnswer, answers
 from mailwitness.correlate.endpoint import Configured, Endpoint, Outside, Running, TlsUse
+from mailwitness.correlate.filtered import Filtered, Filters, filters
+from mailwitness.correlate.gates import gates
+from mailwitness.correlate.redirects import redirected
 from mailwitness.evidence.host import HostEvidence, Software
 from mailwitness.evidence.missing import Missing
 from mailwitness.evidence.probe import Observation, ProbeEvidence, Protocol
@@ -13,8 +17,6 @@ from mailwitness.evidence.run import Failure, PlannedHost
 from mailwitness.evidence.services import SERVICES, Service
 
 Status = Literal["audited", "partial", "outside-only", "unreachable", "failed"]
-
-_NOT_EVALUATED = Missing("the packet filter is recorded in the evidence and not evaluated yet")
 
 
 @dataclass(frozen=True)
@@ -37,11 +39,17 @@ class Host:
     probes: tuple[tuple[str, ProbeEvidence | Missing], ...]
     gaps: tuple[str, ...]  # what could not be read on the host, a sentence each
     endpoints: tuple[Endpoint, ...]
+    filters: Filters | Missing
+    allowlists: tuple[ListAnswer, ...]  # those of the plan, against each port that they name
 
     @property
     def software(self) -> tuple[Software, ...]:
         """What is installed, as far as is known."""
         return () if isinstance(self.inside, Missing) else self.inside.software
+
+    def allowlists_of(self, endpoint: Endpoint) -> tuple[ListAnswer, ...]:
+        """Those of one port."""
+        return tuple(answer for answer in self.allowlists if answer.port == endpoint.port)
 
 
 def correlate(plan: PlannedHost, witnesses: Witnesses) -> Host:
@@ -52,10 +60,16 @@ def correlate(plan: PlannedHost, witnesses: Witnesses) -> Host:
         for vantage, seen in witnesses.outside
     )
     gaps = () if isinstance(inside, Missing) else tuple(_gaps(inside, plan))
-    endpoints = tuple(_endpoints(plan, inside, probes))
+    its_filters = inside if isinstance(inside, Missing) else _filters(inside, plan)
+    endpoints = tuple(_endpoints(plan, inside, probes, its_filters))
+    held = tuple(
+        answer
+        for endpoint in endpoints
+        for answer in answers(plan.allowlists, endpoint.port, endpoint.filtered)
+    )
     status, reason = _status(witnesses, gaps, endpoints)
     failure = witnesses.inside if isinstance(witnesses.inside, Failure) else None
-    return Host(plan, status, reason, inside, failure, probes, gaps, endpoints)
+    return Host(plan, status, reason, inside, failure, probes, gaps, endpoints, its_filters, held)
 
 
 def _evidence(inside: HostEvidence | Failure | Missing) -> HostEvidence | Missing:
@@ -120,6 +134,9 @@ def _gaps(inside: HostEvidence, plan: PlannedHost) -> Iterable[str]:
         "legacy iptables rules": inside.packet_filter.iptables_legacy,
         "legacy ip6tables rules": inside.packet_filter.ip6tables_legacy,
         "ipset sets": inside.packet_filter.ipset,
+        "interfaces": inside.network.interfaces,
+        "routes": inside.network.routes,
+        "fail2ban's bans": inside.access_control.fail2ban,
         **{f"certificate {file.path}": file.certificates for file in inside.certificates},
     }
     for what, part in parts.items():
@@ -138,14 +155,24 @@ def _endpoints(
     plan: PlannedHost,
     inside: HostEvidence | Missing,
     probes: Sequence[tuple[str, ProbeEvidence | Missing]],
+    its_filters: Filters | Missing,
 ) -> Iterable[Endpoint]:
+    listed = {port for each in plan.allowlists for port in each.ports}
     declared = {} if isinstance(inside, Missing) else configured.ports(inside)
-    for port in sorted({*plan.ports, *declared}):
+    known_ports = {*plan.ports, *declared, *listed}
+    leads = (
+        {}
+        if isinstance(its_filters, Missing)
+        else redirected(its_filters.firewall.ruleset, known_ports)
+    )
+    for port in sorted({*known_ports, *(port for port in leads if port)}):
         outside = tuple(_sightings(probes, port))
         setting = inside if isinstance(inside, Missing) else configured.configured(inside, port)
         running = _running(inside, port)
-        service = SERVICES.get(port)
-        protocol = service.protocol if service else _protocol(declared.get(port), outside)
+        goal = leads.get(port)
+        service = SERVICES.get(port) or SERVICES.get(goal or 0)
+        declared_there = declared.get(port) or declared.get(goal or 0)
+        protocol = service.protocol if service else _protocol(declared_there, outside)
         yield Endpoint(
             protocol=protocol,
             port=port,
@@ -153,9 +180,38 @@ def _endpoints(
             tls=_tls(service, setting, [seen.observation for seen in outside]),
             configured=setting,
             running=running,
-            filtered=inside if isinstance(inside, Missing) else _NOT_EVALUATED,
+            filtered=_filtered(its_filters, plan, port, setting, outside),
             outside=outside,
+            leads_to=goal,
         )
+
+
+def _filters(inside: HostEvidence, plan: PlannedHost) -> Filters | Missing:
+    try:
+        return filters(inside, plan.address)
+    except Exception as error:  # noqa: BLE001 - what a host prints must not cost others their rows
+        return Missing(f"the packet filter: {type(error).__name__}: {error}")
+
+
+def _filtered(
+    its_filters: Filters | Missing,
+    plan: PlannedHost,
+    port: int,
+    setting: Configured | Missing | None,
+    outside: Iterable[Outside],
+) -> Filtered | Missing:
+    if isinstance(its_filters, Missing):
+        return its_filters
+    known = setting if isinstance(setting, Configured) else None
+    its_gates = gates(
+        its_filters.inside, known.product if known else None, known.settings if known else {}
+    )
+    seen = (look.observation for look in outside)
+    used = {look.address for look in seen if not isinstance(look, Missing)}
+    try:
+        return its_filters.of(port, its_gates, {plan.address, *used})
+    except Exception as error:  # noqa: BLE001 - what a host prints must not cost others their rows
+        return Missing(f"who can reach it: {type(error).__name__}: {error}")
 
 
 def _protocol(declared: Protocol | None, outside: Iterable[Outside]) -> Protocol:

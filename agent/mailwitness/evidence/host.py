@@ -1,7 +1,7 @@
 """What a mail host says of itself: the evidence of the agent's `inspect`."""
 
 from dataclasses import dataclass
-from typing import ClassVar, Optional, Union
+from typing import ClassVar, Literal, Optional, Union
 
 from mailwitness.evidence.codec import Document, Port
 from mailwitness.evidence.missing import Missing
@@ -119,6 +119,62 @@ class PacketFilter:
 
 
 @dataclass(frozen=True)
+class Interface:
+    """A network device that is up, and its addresses with their prefix, in the kernel's order."""
+
+    name: str
+    addresses: tuple[str, ...]  # "192.0.2.10/24"
+
+
+@dataclass(frozen=True)
+class Route:
+    """A route of the main table. Several devices: packets take one or the other."""
+
+    family: Literal["4", "6"]
+    destination: str  # a network, an address, or "default"
+    devices: tuple[str, ...]
+    type: str  # "unicast", "blackhole", …: ip-route(8)
+
+
+@dataclass(frozen=True)
+class ReversePath:
+    """The effective rp_filter of IPv4 on a device: 0 off, 1 strict, 2 loose (ip-sysctl)."""
+
+    device: str
+    setting: int
+
+
+@dataclass(frozen=True)
+class Network:
+    """What the kernel does with packets beside filtering them."""
+
+    interfaces: Union[tuple[Interface, ...], Missing]
+    routes: Union[tuple[Route, ...], Missing]  # Missing, too, where policy routing is in use
+    forwards: Union[bool, Missing]  # IPv4: net.ipv4.ip_forward
+    forwards_ipv6: Union[bool, Missing]  # net.ipv6.conf.all.forwarding; False: no IPv6
+    reverse_path: Union[tuple[ReversePath, ...], Missing]
+
+
+@dataclass(frozen=True)
+class Jail:
+    """A jail of fail2ban and whom it bans now."""
+
+    name: str
+    banned: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class AccessControl:
+    """What else keeps clients away from mail daemons. None: not installed, or not there."""
+
+    fail2ban: Union[tuple[Jail, ...], Missing, None]
+    # The rules of hosts_access(5) that name a mail daemon or ALL, and who asks for them.
+    hosts_allow: Union[tuple[str, ...], Missing, None]
+    hosts_deny: Union[tuple[str, ...], Missing, None]
+    dovecot_access_sockets: Union[str, Missing, None]  # login_access_sockets; None: no Dovecot
+
+
+@dataclass(frozen=True)
 class HostEvidence(Document):
     """Everything that one run of the agent learnt. None: looked for, and not installed."""
 
@@ -134,3 +190,5 @@ class HostEvidence(Document):
     certificates: tuple[CertificateFile, ...]
     packet_filter: PacketFilter
     running: Union[tuple[Observation, ...], Missing]  # the host's own handshakes with its listeners
+    network: Network
+    access_control: AccessControl

@@ -11,6 +11,18 @@ CONTROLLER = "controller"  # the vantage that is always there
 
 
 @dataclass(frozen=True)
+class Allowlist:
+    """Addresses that must reach the host, as an outside service publishes them."""
+
+    name: str
+    ports: tuple[Port, ...]
+    cidrs: tuple[str, ...]  # networks without host bits, of both families
+    exclusive: bool  # nobody outside the lists of these ports may be admitted
+    source: Optional[str]  # where it was published
+    retrieved_at: Optional[str]  # a date, or a moment
+
+
+@dataclass(frozen=True)
 class PlannedHost:
     """A host to audit, as the inventory describes it."""
 
@@ -20,6 +32,7 @@ class PlannedHost:
     ports: tuple[Port, ...]
     policies: tuple[str, ...]  # empty: the default ones
     trust_store: Optional[str]  # PEM of further CAs that clients trust
+    allowlists: tuple[Allowlist, ...]
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ class Layer(StrEnum):
     POLICY = "policy"
     LISTENER = "listener"
     ROUTING = "routing"
+    SERVICE = "service"  # what the daemon itself lets in
     OPEN = "no filter"
 
 

@@ -9,17 +9,27 @@ from typing import TypeVar, Union
 
 from mailwitness import __version__
 from mailwitness.evidence.host import (
+    AccessControl,
     AgentRun,
     CertificateFile,
     Dovecot,
     HostEvidence,
     ListeningSocket,
+    Network,
     Postfix,
 )
 from mailwitness.evidence.missing import Missing
 from mailwitness.evidence.moment import now
 from mailwitness.evidence.probe import Observation
-from mailwitness.host import certificates, dovecot, postfix, sockets, system
+from mailwitness.host import (
+    access_control,
+    certificates,
+    dovecot,
+    network,
+    postfix,
+    sockets,
+    system,
+)
 from mailwitness.host.local import local_address
 from mailwitness.host.packet_filter import packet_filter
 
@@ -61,7 +71,23 @@ def inspect(request: Request, handshakes: Handshakes) -> HostEvidence:
             started_at=started_at,
             seconds=round(time.monotonic() - begun, 3),
         ),
+        network=_network(),
+        access_control=_access_control(),
     )
+
+
+def _network() -> Network:
+    found = _guarded(network.network)
+    if isinstance(found, Missing):
+        return Network(found, found, found, found, found)
+    return found
+
+
+def _access_control() -> AccessControl:
+    found = _guarded(access_control.access_control)
+    if isinstance(found, Missing):
+        return AccessControl(found, found, found, found)
+    return found
 
 
 def _certificates(

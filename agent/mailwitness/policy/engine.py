@@ -66,13 +66,19 @@ def _of_subject(
         verdicts.setdefault(verdict, []).append(profile.id)
     for verdict, policies in verdicts.items():
         remedies = check.remedies if verdict.outcome is Outcome.FAIL else ()
+        advice: tuple[Remedy, ...] = ()
+        if verdict.outcome is Outcome.FAIL and check.advise is not None:
+            advice = check.advise(Case(host, None, endpoint))
         yield Finding(
             check=check,
             severity=check.relay_severity if relay else check.severity,
             endpoint=endpoint,
             verdict=verdict,
             policies=tuple(policies),
-            remedies=tuple(remedy for remedy in remedies if remedy.fits(host.software)),
+            remedies=(
+                *advice,
+                *(remedy for remedy in remedies if remedy.fits(host.software)),
+            ),
         )
 
 

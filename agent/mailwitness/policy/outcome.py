@@ -1,6 +1,6 @@
 """The words of a judgement: outcomes, severities, and what a check says."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeVar
@@ -64,6 +64,12 @@ def known(value: _T | Missing) -> _T:
     if isinstance(value, Missing):
         raise NotKnownError(value.reason)
     return value
+
+
+def few(items: Sequence[str], most: int = 4) -> str:
+    """The first of them and how many more there are, for a sentence."""
+    more = f" and {len(items) - most} more" if len(items) > most else ""
+    return ", ".join(items[:most]) + more
 
 
 def passed(detail: str, witnesses: Iterable[Witness] = ()) -> Verdict:

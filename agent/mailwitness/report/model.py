@@ -5,11 +5,14 @@ from collections.abc import Iterable
 from typing import Any
 
 from mailwitness import __version__
+from mailwitness.correlate.allowlist import ListAnswer
 from mailwitness.correlate.certificate import parse
 from mailwitness.correlate.endpoint import CertificateOnDisk, Configured, Endpoint, Outside, Running
+from mailwitness.correlate.filtered import Filtered, Share, cidrs, shares
 from mailwitness.evidence.host import ListeningSocket
 from mailwitness.evidence.missing import Missing
 from mailwitness.evidence.probe import Observation, Session
+from mailwitness.firewall.verdict import Reachability
 from mailwitness.policy.audit import Audit, Judged
 from mailwitness.policy.engine import Finding
 from mailwitness.policy.outcome import Outcome, Severity
@@ -17,6 +20,9 @@ from mailwitness.policy.outcome import Outcome, Severity
 SCHEMA = "mailwitness/report/1"
 
 Json = dict[str, Any]
+
+# Of one share; a country list is in the evidence, and `mailwitness reach` asks for one source.
+MOST_NETWORKS = 64
 
 
 def build(audit: Audit, generated_at: str) -> Json:
@@ -67,7 +73,7 @@ def _host(judged: Judged) -> Json:
             {"policy": entry.policy, "answer": entry.answer.value, "because": list(entry.because)}
             for entry in judged.eligibility
         ],
-        "allowlists": [],
+        "allowlists": [_allowlist(answer) for answer in host.allowlists],
         "findings": [_finding(finding) for finding in judged.findings],
     }
 
@@ -104,7 +110,7 @@ def _endpoint(endpoint: Endpoint) -> Json:
         "in_service": endpoint.in_service,
         "configured": _configured(endpoint.configured),
         "running": _running(endpoint.running),
-        "filtered": _or_missing(endpoint.filtered),
+        "filtered": _filtered(endpoint.filtered),
         "outside": [_outside(seen) for seen in endpoint.outside],
     }
 
@@ -155,6 +161,47 @@ def _socket(socket: ListeningSocket) -> Json:
             "executable": _or_missing(process.executable),
             "started_at": _or_missing(process.started_at),
         },
+    }
+
+
+def _filtered(filtered: Filtered | Missing) -> Json:
+    if isinstance(filtered, Missing):
+        return _missing(filtered)
+    return {
+        "ways": [
+            {
+                "address": way.address,
+                "interface": way.interface,
+                "shares": [_share(way, share) for share in shares(way)],
+            }
+            for way in filtered.ways
+        ]
+    }
+
+
+def _share(way: Reachability, share: Share) -> Json:
+    listed = list(cidrs(way.family, share.sources))
+    return {
+        "answer": share.answer.value,
+        "networks": listed[:MOST_NETWORKS],
+        "more": max(0, len(listed) - MOST_NETWORKS),
+        "reason": share.reason,
+        "decided_by": str(share.decided_by),
+    }
+
+
+def _allowlist(answer: ListAnswer) -> Json:
+    return {
+        "name": answer.allowlist.name,
+        "port": answer.port,
+        "exclusive": answer.allowlist.exclusive,
+        "source": answer.allowlist.source,
+        "retrieved_at": answer.allowlist.retrieved_at,
+        "admitted": answer.admitted,
+        "missing": list(answer.missing),
+        "unknown": list(answer.unknown),
+        "others": answer.others,
+        "decided_by": list(answer.decided_by),
     }
 
 

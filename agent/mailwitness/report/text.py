@@ -7,18 +7,19 @@ from typing import Any
 
 from tabulate import tabulate
 
-from mailwitness.policy.outcome import Severity
+from mailwitness.policy.outcome import Severity, few
 from mailwitness.report.interface import Format
 
 _SEVERITIES = [level.value for level in Severity]
 _LONGEST = 4000  # of one text: more than any sentence that a reader would read
 # With tabulate's two spaces between columns both tables stay within 100 columns.
 _HOST_WIDTHS = [24, 12, 24, 30]
+_LIST_WIDTHS = [20, 16, 5, 8, 24, 16]
 _FINDING_WIDTHS = [8, 16, 25, 16, 27]
 
 
 def _render(report: dict[str, Any]) -> str:
-    parts = [_head(report), _hosts(report), _findings(report)]
+    parts = [_head(report), _hosts(report), _findings(report), _allowlists(report)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -68,6 +69,23 @@ def _findings(report: dict[str, Any]) -> str:
     rows.sort(key=lambda row: _order(row[0]))
     headers = ["severity", "host", "check", "endpoints", "what"]
     return tabulate(rows, headers, maxcolwidths=_FINDING_WIDTHS, disable_numparse=True)
+
+
+def _allowlists(report: dict[str, Any]) -> str:
+    rows = [
+        [
+            printable(host["name"]),
+            printable(entry["name"]),
+            entry["port"],
+            entry["admitted"],
+            printable(few(entry["missing"])),
+            f"{entry['others']}{' (exclusive)' if entry['exclusive'] else ''}",
+        ]
+        for host in report["hosts"]
+        for entry in host["allowlists"]
+    ]
+    headers = ["host", "allowlist", "port", "admitted", "missing", "others"]
+    return tabulate(rows, headers, maxcolwidths=_LIST_WIDTHS, disable_numparse=True) if rows else ""
 
 
 def _grouped(
