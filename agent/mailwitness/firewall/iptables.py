@@ -451,7 +451,7 @@ class _RuleReader:
         text = _first(options.get("--to-destination"))
         if not text or len(options["--to-destination"]) > 1:
             return Target(unknown="a translation of an unknown form")
-        if self._family == 4:  # noqa: PLR2004
+        if self._family == 4 or text.count(":") == 1:  # noqa: PLR2004
             addresses, _, ports = text.partition(":")
         elif text.startswith("["):
             addresses, _, ports = text[1:].partition("]")

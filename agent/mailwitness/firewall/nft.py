@@ -91,6 +91,7 @@ class _TableParts:
     """What the objects of one table have brought so far."""
 
     age: int
+    doubt: str  # why the table may be asleep
     chains: dict[str, Base | None] = field(default_factory=dict)
     rules: dict[str, list[Object]] = field(default_factory=dict)
     sets: dict[str, Object] = field(default_factory=dict)
@@ -122,15 +123,16 @@ class _Document:
         table = (family, _text(body, "name" if kind == "table" else "table", where))
         if kind == "table":
             age = body.get("handle")
-            self._parts[table] = _TableParts(age if isinstance(age, int) else 0)
-            if "dormant" in _words(body.get("flags")):
+            flags = body.get("flags")
+            self._parts[table] = _TableParts(age if isinstance(age, int) else 0, _doubt(flags))
+            if "dormant" in _words(flags):
                 self._asleep.add(table)
             return
         parts = self._parts.get(table)
         if parts is None:
             raise FirewallError(where, f"table {' '.join(table)} was not listed before")
         if kind == "chain":
-            parts.chains[_text(body, "name", where)] = _base(body, where)
+            parts.chains[_text(body, "name", where)] = _base(body, parts.doubt, where)
         elif kind == "rule":
             chain = _text(body, "chain", where)
             if chain not in parts.chains:
@@ -174,7 +176,7 @@ def _words(value: Json) -> list[str]:
     return [each for each in value if isinstance(each, str)] if isinstance(value, list) else []
 
 
-def _base(body: Object, where: str) -> Base | None:
+def _base(body: Object, doubt: str, where: str) -> Base | None:
     if "hook" not in body:
         return None
     priority = body.get("prio")
@@ -183,13 +185,29 @@ def _base(body: Object, where: str) -> Base | None:
     hook = _text(body, "hook", where)
     if hook not in set(Hook):
         raise FirewallError(where, f"hook {hook[:40]!r} is not known")
+    devices = tuple(_words(body.get("dev")))
+    bound_to_one = hook in (Hook.INGRESS, Hook.EGRESS)
     return Base(
         Hook(hook),
         priority,
         nat=body.get("type") == "nat",
         accepts=body.get("policy") != "drop",
-        devices=tuple(_words(body.get("dev"))),
+        devices=devices,
+        doubt="nft's JSON does not name the device of a chain"  # before nft 1.0.8
+        if bound_to_one and not devices
+        else doubt,
     )
+
+
+def _doubt(flags: Json) -> str:
+    """Why a table may be asleep: for the flag `dormant` nft 1.0.6 prints whatever it finds."""
+    listed = flags if isinstance(flags, list) else [flags]
+    if flags is None or all(isinstance(each, str) and each in TABLE_FLAGS for each in listed):
+        return ""
+    return "nft's JSON does not name the flags of a table"
+
+
+TABLE_FLAGS = frozenset({"dormant", "owner", "persist"})
 
 
 def _fillings(rule: Object) -> Iterator[tuple[str, str]]:
@@ -244,6 +262,11 @@ VERDICTS = {
 }
 
 
+HARMLESS_FIELDS = frozenset({"dscp", "ecn", "ttl", "hoplimit", "flowlabel"})
+# A rejection by ICMP is for packets of its family alone.
+ICMP_FAMILIES: Mapping[Json, int] = {"icmp": 4, "icmpv6": 6}
+
+
 class _Rules:
     """Reads the rules of one table."""
 
@@ -278,6 +301,8 @@ class _Rules:
             return [Unknown(CONDITIONAL[name])]
         if name in OPAQUE:
             return [Opaque(OPAQUE[name])]
+        if name == "reject" and isinstance(body, dict) and body.get("type") in ICMP_FAMILIES:
+            return [*self._needs_family(ICMP_FAMILIES[body["type"]]), Verdict(Kind.DROP)]
         if name in VERDICTS or name in ("jump", "goto"):
             return [_verdict(statement)]
         reader: Callable[[Object], list[Step]] | None = {
@@ -306,10 +331,14 @@ class _Rules:
             return needs
         if op in ("in", "!") and not _is_lookup(right):
             return [*needs, _flag_match(keys, right, negated=op == "!")]
+        if _may_be_cut(left, right):
+            raise UnreadableError("a network of whole bytes, which nft prints like an address")
         if op in ("==", "in", "!="):
             content = self._content(right, keys)
             return [*needs, Match(keys, content, negated=op == "!=")]
         if op in ("<", ">", "<=", ">=") and len(keys) == 1:
+            if isinstance(keys[0], Unknown):
+                raise UnreadableError(keys[0].reason)
             value = _values(right, keys[0]).only()
             if value is None:
                 raise UnreadableError(f"{op} with more than one value")
@@ -478,9 +507,19 @@ class _Rules:
             name = json.dumps(value)
             values[name] = value
             elements.setdefault(name, []).append(key)
-        if any(_element(key) == "*" for key, _ in pairs):
-            raise UnreadableError("a map of values with a catch-all")
-        return keys, [(_elements(elements[name], keys), values[name]) for name in values], needs
+        contents = {name: _elements(each, keys) for name, each in elements.items()}
+        catch_all = next((json.dumps(value) for key, value in pairs if _element(key) == "*"), None)
+        if catch_all is not None:
+            if len(keys) > 1:
+                raise UnreadableError("a map of several keys with a catch-all")
+            taken = union(
+                values
+                for name, content in contents.items()
+                if name != catch_all
+                for (values,) in content.rows
+            )
+            contents[catch_all] = Content(((EVERYTHING - taken,),))
+        return keys, [(contents[name], values[name]) for name in values], needs
 
     # Statements that change the packet
 
@@ -501,14 +540,11 @@ class _Rules:
             (kind == "meta" and name in ("priority", "nftrace", "secmark"))
             or (kind == "ct" and name in ("label", "helper", "event", "secmark", "timeout"))
             or kind in ("tcp option", "exthdr", "ip option")
-            or (
-                kind == "payload"
-                and isinstance(what, dict)
-                and what.get("field") in ("dscp", "ecn", "ttl", "hoplimit", "flowlabel")
-            )
         )
         if harmless:
             return []
+        if kind == "payload" and isinstance(what, dict) and what.get("field") in HARMLESS_FIELDS:
+            return self._payload(what)[1]
         raise UnreadableError(f"{kind} {name or ''} is set")
 
     def _fill(self, body: Object) -> list[Step]:
@@ -665,6 +701,21 @@ def _connection(body: Object) -> tuple[Key, list[Step]]:
         return Unknown(f"ct {body.get('dir')} {name[:40]}"), []
     found = CONNECTION.get(name)
     return (Selector(found) if found else Unknown(f"ct {name[:40]}")), []
+
+
+def _may_be_cut(left: Json, right: Json) -> bool:
+    """Nft 1.0.6 shows `ct original saddr 10.1.0.0/16`, and any of whole bytes, as 0.0.10.1."""
+    if not isinstance(left, dict) or not isinstance(right, str):
+        return False
+    asked = left.get("ct")
+    # With a family ("ip saddr") it is another expression, which is shown right.
+    if not isinstance(asked, dict) or asked.get("key") not in ("saddr", "daddr"):
+        return False
+    try:
+        family, value = parse_address(right)
+    except ValueError:
+        return False
+    return not value >> WIDTH[family] - 8
 
 
 def _fib(body: Object) -> Key:
@@ -838,7 +889,7 @@ def _fib_values(value: Json, key: Fib) -> IntervalSet:
     elif isinstance(value, bool):
         # `exists` and `missing`: any device at all, or none.
         return IntervalSet((1,)) if value else single(0)
-    elif value == 0:
+    elif value in (0, "0"):
         return single(0)
     elif isinstance(value, str):
         return _interface(value)

@@ -21,7 +21,7 @@ from mailwitness.firewall.addresses import (
     single,
     union,
 )
-from mailwitness.firewall.network import V4, Network
+from mailwitness.firewall.network import LINK_LOCAL, V4, Network
 from mailwitness.firewall.ruleset import (
     NEEDS_CONNECTION,
     STATES,
@@ -147,6 +147,7 @@ IPV4_LENGTHS = between(40, 80)  # a header of 20 bytes each and up to 40 of TCP 
 IPV6_LENGTHS = between(60, 100)
 CLIENT_PORTS = between(1024, 65535)
 PACKET_HOST = 0
+HIDDEN = "the client's address is translated"
 
 # Status bits that are known of a SYN: expected, seen-reply, assured, confirmed, snat, dnat.
 STATUS_KNOWN = 0x3F
@@ -169,7 +170,7 @@ def read(key: Key, packet: Packet, network: Network) -> Reading:
         return _read_status(key, packet)
     if _is_client(field, packet):
         if packet.client_hidden and field not in (Field.CT_SADDR, Field.CT_DADDR):
-            return Known(EVERYTHING, "the client's address is translated")
+            return Known(EVERYTHING, HIDDEN)
         return Client(key.mask, WIDTH[packet.family])
     known = _constant(field, packet)
     if key.mask is None:
@@ -293,7 +294,15 @@ def _read_fib(key: Fib, packet: Packet, network: Network) -> Reading:
     if cells is None:
         return Known(EVERYTHING, reason)
     if _is_client(key.of, packet):
-        return Known(EVERYTHING, reason) if packet.client_hidden else Cells(cells, reason)
+        if packet.client_hidden:
+            return Known(EVERYTHING, HIDDEN)
+        if packet.family != V4 and key.result is FibResult.DEVICE:
+            # nft_fib6_flowi_init() asks for a link-local address on the packet's own device.
+            cells = (
+                *((who - LINK_LOCAL, devices) for who, devices in cells),
+                (LINK_LOCAL, EVERYTHING),
+            )
+        return Cells(cells, reason)
     values = union(values for who, values in cells if who.overlaps(packet.local))
     return Known(values, reason)
 

@@ -289,13 +289,17 @@ class Hook(StrEnum):
 
 @dataclass(frozen=True)
 class Base:
-    """How a base chain is attached. An empty tuple of devices: it is not bound to any."""
+    """How a base chain is attached. An empty tuple of devices: it is not bound to any.
+
+    `doubt` is the reason why packets may not pass it at all, if the capture leaves that open.
+    """
 
     hook: Hook
     priority: int
     nat: bool
     accepts: bool  # the policy
     devices: tuple[str, ...] = ()
+    doubt: str = ""
 
 
 @dataclass(frozen=True)
@@ -356,12 +360,10 @@ def with_joined(steps: list[Step]) -> tuple[Step, ...]:
     """The steps, those `!=` that the tools may have joined put together."""
     found: dict[Field, Match] = {}
     for step in steps:
-        if isinstance(step, Match) and step.negated and len(step.keys) == 1:
-            ((values,), *more) = step.content.rows
-            key = step.keys[0]
-            plain = isinstance(key, Selector) and key.mask is None
-            if plain and not more and values.only() is not None and isinstance(key, Selector):
-                found[key.field] = step
+        match step:
+            case Match((Selector(field, None),), Content(((values,),)), negated=True):
+                if values.only() is not None:
+                    found[field] = step
     for pair in NEIGHBOURS:
         if pair <= set(found):
             joined = tuple(step for field, step in found.items() if field in pair)

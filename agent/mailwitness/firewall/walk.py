@@ -22,9 +22,10 @@ from mailwitness.firewall.addresses import (
     format_address,
     union,
 )
-from mailwitness.firewall.network import LINK_LOCAL, LOOPBACK, V4, Network
+from mailwitness.firewall.network import LINK_LOCAL, LINK_NETWORK, LOOPBACK, LOOPBACK_6, V4, Network
 from mailwitness.firewall.packet import (
     ALWAYS,
+    HIDDEN,
     NEVER,
     Condition,
     Packet,
@@ -135,6 +136,10 @@ class Walk:
         self._family = syn.family
         refused = self._network.never_arrive(syn.family)
         self._block(clients & refused, "a source that never arrives here over the network")
+        if syn.family != V4 and LOOPBACK_6 in syn.local:
+            # ip6_rcv_core(); for IPv4 the routing decides, see _route().
+            self._block(clients - refused, "an address that only the host itself can ask")
+            return
         flows = self._arrive({syn: Remainder(clients - refused)})
         here: Flows = {}
         through: Flows = {}
@@ -175,6 +180,11 @@ class Walk:
         network = self._network
         own = network.own(packet.family)
         clients = self._check_reverse_path(packet, clients)
+        if packet.family != V4 and not own.overlaps(packet.local):
+            self._block(clients & LINK_LOCAL, "a link-local source, which is not forwarded")
+            clients -= LINK_LOCAL
+        elif not own.overlaps(packet.local):
+            clients = self._no_broadcast(clients)
         if packet.family == V4 and packet.local.overlaps(LOOPBACK):
             # sysctl route_localnet is off unless somebody wanted just this.
             self._give_up(clients, "translated to a loopback address", Layer.ROUTING)
@@ -220,6 +230,7 @@ class Walk:
         over = [who for who, devices in cells if packet.iif in device_names(devices)]
         routed = [who for who, devices in cells if device_names(devices)]
         straight = union(over)
+        clients = self._no_broadcast(clients)
         if setting == 1:
             passed = straight
             self._block(clients - passed, "rp_filter: the way back leads over another device")
@@ -230,6 +241,15 @@ class Walk:
             passed = straight
             self._give_up(clients - passed, "whether rp_filter is on is not known", Layer.ROUTING)
         return clients & passed
+
+    def _no_broadcast(self, clients: IntervalSet) -> IntervalSet:
+        """Without those whose route back is that of a broadcast."""
+        network = self._network
+        self._block(clients & network.broadcast(), "a broadcast address as the source")
+        lowest = network.lowest_addresses()
+        reason = "the lowest address of a network, which is a broadcast to Linux before 5.14"
+        self._give_up(clients & lowest, reason, Layer.ROUTING)
+        return clients - network.broadcast() - lowest
 
     def _listen(self, flows: Flows) -> None:
         """Blocks what comes to a port where nothing listens."""
@@ -262,6 +282,10 @@ class Walk:
         """The SYN-ACKs, each with the device to its client."""
         answers: Flows = {}
         for packet, rest in flows.items():
+            if packet.client_hidden and not packet.oif:
+                # Routed to the wrong address first, and again once it is put right.
+                self._give_up(rest.members(), HIDDEN, Layer.ROUTING)
+                continue
             back = replace(
                 packet,
                 reply=True,
@@ -273,13 +297,16 @@ class Walk:
                 stray=not packet.connected,
             )
             cells = self._network.devices(packet.family)
-            if cells is None or (packet.client_hidden and not packet.oif):
+            if cells is None:
                 cells = ((EVERYTHING, NOTHING),)
             for who, numbers in cells:
                 part = rest.common(who)
                 if packet.family != V4 and (link_local := part & LINK_LOCAL):
-                    reason = "a link-local source, which is answered on its own link"
-                    self._give_up(link_local, reason, Layer.ROUTING)
+                    # tcp_v6_send_synack() answers on the link that the SYN came from, where
+                    # all devices have the same network.
+                    _join(answers, replace(back, oif=packet.iif), link_local & LINK_NETWORK)
+                    reason = "a link-local source outside of fe80::/64"
+                    self._give_up(link_local - LINK_NETWORK, reason, Layer.ROUTING)
                     part -= link_local
                 names = device_names(numbers)
                 if part and len(names) == 1:
@@ -287,10 +314,10 @@ class Walk:
                 elif part and names:
                     for name in names:
                         _join(answers, replace(back, oif=name), part)
-                elif part and not self._cares_for_answers():
-                    _join(answers, replace(back, oif="?"), part)
                 elif part and 0 in numbers:
                     self._block(part, "no route back to the source")
+                elif part and not self._cares_for_answers():
+                    _join(answers, replace(back, oif="?"), part)
                 elif part:
                     self._give_up(part, "the route back was not captured", Layer.ROUTING)
         return answers
@@ -376,9 +403,15 @@ class Walk:
                 _join(done, packet, flows.pop(packet).members())
         for each in group:
             run = _Run(self, each)
+            aside: list[tuple[Packet, IntervalSet]] = []
+            if each.chain.base is not None and (doubt := each.chain.base.doubt):
+                aside = [(packet, rest.members()) for packet, rest in flows.items()]
+                self._doubt(each, doubt, union(clients for _, clients in aside))
             flows = run.base_chain(flows)
             for packet, clients in run.translated:
                 _join(done, packet, clients)
+            for packet, clients in aside:
+                _join(flows, packet, clients)
         for packet, rest in flows.items():
             _join(done, packet, rest.members())
         return done
@@ -388,21 +421,14 @@ class Walk:
         assert base is not None
         passing: Flows = {}
         aside: Flows = {}
-        bound_to_one = base.hook in (Hook.INGRESS, Hook.EGRESS)
         for packet, rest in flows.items():
             device = packet.oif if base.hook is Hook.EGRESS else packet.iif
             clients = rest.members()
-            if bound_to_one and not base.devices:
-                # nft 1.0.6 leaves the device out of its JSON: both may be.
-                where = each.table
-                text = f"a chain of device {device}, or of another one"
-                decider = Decider(
-                    Layer.POLICY, text, where.source, where.family, where.name, each.chain.name
-                )
-                self.fork(clients, decider, "nft's JSON does not name the device of a chain")
+            if base.doubt:
+                self._doubt(each, base.doubt, clients)
                 _join(passing, packet, clients)
                 _join(aside, packet, clients)
-            elif not bound_to_one or device in base.devices:
+            elif not base.devices or device in base.devices:
                 _join(passing, packet, clients)
             else:
                 _join(aside, packet, clients)
@@ -410,6 +436,14 @@ class Walk:
         for packet, rest in aside.items():
             _join(flows, packet, rest.members())
         return flows
+
+    def _doubt(self, each: _Attached, reason: str, clients: IntervalSet) -> None:
+        """Whether they pass the base chain at all is not known."""
+        table = each.table
+        decider = Decider(
+            Layer.POLICY, reason, table.source, table.family, table.name, each.chain.name
+        )
+        self.fork(clients, decider, reason)
 
     # What happens to clients
 

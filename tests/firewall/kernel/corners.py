@@ -1,0 +1,191 @@
+"""Small rulesets at the corners of the kernel's ways, each from a difference that trials found.
+
+Their recorded answers, with the dumps, are cases that need no root: tests/firewall/cases.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from tests.firewall.cases import to_document, write
+from tests.firewall.kernel.filters import Ruleset
+from tests.firewall.kernel.namespaces import Host, Probe
+from tests.firewall.kernel.scene import CONTAINER, OUTER, PLAIN, Scene
+from tests.firewall.kernel.trials import Asked, Asker
+
+INPUT = "add chain inet t in { type filter hook input priority 0; policy accept; }"
+DROPPING = "add chain inet t in { type filter hook input priority 0; policy drop; }"
+NAT = "add chain inet t nat { type nat hook prerouting priority -100; }"
+SOME = "203.0.113.64/26"
+CLIENTS = (
+    "203.0.113.5",
+    "203.0.113.77",
+    "10.1.2.3",
+    "0.0.10.1",
+    "2001:db8:5::5",
+    "2001:db8:5:7::77",
+    "2a00:1450::1",
+)
+# Sources that the kernel itself refuses, or answers elsewhere.
+ODD_SOURCES = (
+    "192.0.2.255",
+    "192.0.2.10",
+    "198.51.100.255",
+    "224.0.0.5",
+    "255.255.255.255",
+    "127.0.0.1",
+    "0.1.2.3",
+    "240.0.0.1",
+    "2001:db8:1::",
+    "2001:db8:1::10",
+    "fe80::",
+    "fe80::99",
+    "ff02::1",
+    "::1",
+)
+
+
+def inet(*rules: str, base: str = INPUT) -> Ruleset:
+    """One table with one chain on input."""
+    added = (f"add rule inet t in {rule}" for rule in rules)
+    return Ruleset(("add table inet t", base, *added))
+
+
+def save(*lines: str, tool: str = "legacy", sets: Sequence[str] = ()) -> Ruleset:
+    """One filter table, of both families unless it asks sets of one."""
+    text = ("*filter", ":INPUT DROP", ":FORWARD ACCEPT", ":OUTPUT ACCEPT", *lines, "COMMIT")
+    texts = dict.fromkeys((4,) if sets else (4, 6), text)
+    if tool == "legacy":
+        return Ruleset(legacy=texts, sets=tuple(sets))
+    return Ruleset(nft_back_end=texts, sets=tuple(sets))
+
+
+RULESETS: Mapping[str, Ruleset] = {
+    "nothing": Ruleset(),
+    "reject-with-icmp-is-of-one-family": inet("reject with icmp port-unreachable"),
+    "reject-with-icmpv6-is-of-one-family": inet("reject with icmpv6 port-unreachable"),
+    "reject-with-icmpx-is-of-both": inet("tcp dport 25 reject with icmpx port-unreachable"),
+    "setting-dscp-is-of-one-family": inet("ip dscp set cs1 drop"),
+    "setting-dscp-of-ipv6": inet("ip6 dscp set cs1 drop"),
+    "less-than-of-something-unknown": inet("meta random < 4294967295 accept", base=DROPPING),
+    "dormant-table": Ruleset(
+        (
+            "add table inet t",
+            DROPPING,
+            "add table inet t { flags dormant; }",
+            "add table inet second",
+        )
+    ),
+    "dormant-nat": Ruleset(
+        (
+            "add table inet t",
+            NAT,
+            "add rule inet t nat tcp dport 25 redirect to :26",
+            "add table inet t { flags dormant; }",
+            "add table inet second",
+        )
+    ),
+    "network-of-whole-bytes-in-ct": Ruleset(
+        (
+            "add table ip t",
+            "add chain ip t in { type filter hook input priority 0; policy drop; }",
+            "add rule ip t in ct original saddr 10.0.0.0/8 accept",
+            "add rule ip t in ct original saddr 203.0.113.64/26 accept",
+        )
+    ),
+    "map-of-marks-with-the-rest": inet(
+        "meta mark set ip saddr map { 203.0.113.0/26 : 1, * : 2 }",
+        "meta mark set ip6 saddr map { 2001:db8:5::/64 : 2, * : 1 }",
+        "meta mark 1 drop",
+    ),
+    "map-of-destinations-with-the-rest": Ruleset(
+        (
+            "add table ip t",
+            "add chain ip t nat { type nat hook prerouting priority -100; }",
+            f"add rule ip t nat dnat to ip saddr map {{ {SOME} : {CONTAINER[0]}, * : 192.0.2.11 }}",
+            "add chain ip t through { type filter hook forward priority 0; policy accept; }",
+            "add rule ip t through ct state new drop",
+        )
+    ),
+    "translated-to-the-container": Ruleset(
+        (
+            "add table inet t",
+            NAT,
+            f"add rule inet t nat tcp dport 25 dnat ip to {CONTAINER[0]}",
+            f"add rule inet t nat tcp dport 25 dnat ip6 to {CONTAINER[1]}",
+            DROPPING,
+        )
+    ),
+    "negated-empty-set-legacy": save(
+        "-A INPUT -m set ! --match-set empty src -j ACCEPT",
+        sets=("create empty hash:ip family inet",),
+    ),
+    "negated-empty-set-nft": save(
+        "-A INPUT -m set ! --match-set empty src -j ACCEPT",
+        tool="nft",
+        sets=("create empty hash:ip family inet",),
+    ),
+    "longest-prefix-of-any-device": save(
+        "-A INPUT -m set --match-set nets src,src -j ACCEPT",
+        sets=(
+            "create nets hash:net,iface family inet",
+            "add nets 203.0.113.0/24,eth0",
+            "add nets 203.0.113.64/26,eth1",
+            "add nets 10.0.0.0/8,eth0",
+            "add nets 10.1.0.0/16,eth0 nomatch",
+        ),
+    ),
+    "destination-port-alone": Ruleset(
+        legacy={
+            family: (
+                "*nat",
+                ":PREROUTING ACCEPT",
+                ":INPUT ACCEPT",
+                ":OUTPUT ACCEPT",
+                ":POSTROUTING ACCEPT",
+                "-A PREROUTING -p tcp -m tcp --dport 26 -j DNAT --to-destination :25",
+                "COMMIT",
+                *save("-A INPUT -p tcp -m tcp --dport 25 -j ACCEPT").legacy[family],
+            )
+            for family in (4, 6)
+        }
+    ),
+    "routes-asked-by-number": Ruleset(
+        translated={
+            family: (
+                "*mangle",
+                *(f":{hook} ACCEPT" for hook in ("PREROUTING", "INPUT", "FORWARD")),
+                *(f":{hook} ACCEPT" for hook in ("OUTPUT", "POSTROUTING")),
+                "-A PREROUTING -m rpfilter --invert -j DROP",
+                "COMMIT",
+            )
+            for family in (4, 6)
+        }
+    ),
+}
+
+
+def ask(asker: Asker, ruleset: Ruleset) -> tuple[list[Probe], Asked]:
+    """All clients to some ports, over both devices."""
+    probes = []
+    for device in OUTER:
+        for source in (*CLIENTS, *ODD_SOURCES):
+            six = ":" in source
+            own = "2001:db8:1::10" if six else "192.0.2.10"
+            asked = [(own, 25), (own, 26), (CONTAINER[six], 25), *([("::1", 25)] if six else ())]
+            probes += [Probe(source, address, port, device) for address, port in asked]
+    return probes, asker.ask(ruleset, probes)
+
+
+def record(folder: Path, scene: Scene = PLAIN) -> None:
+    """Writes what the kernel says now."""
+    with Host(scene) as host:
+        asker = Asker(host)
+        for name, ruleset in RULESETS.items():
+            probes, asked = ask(asker, ruleset)
+            rows = [
+                (probe.source, probe.address, probe.port, probe.interface, admitted)
+                for probe, admitted in zip(probes, asked.admitted, strict=True)
+            ]
+            document = to_document(f"corner-{name}", asked.capture, asker.network, rows)
+            write(folder / f"corner-{name}.json", document)
+        asker.close()
