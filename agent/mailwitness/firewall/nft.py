@@ -200,7 +200,7 @@ def _base(body: Object, doubt: str, where: str) -> Base | None:
 
 
 def _doubt(flags: Json) -> str:
-    """Why a table may be asleep: for the flag `dormant` nft 1.0.6 prints whatever it finds."""
+    """Why a table may be asleep: for the flag `dormant` nft prints garbage before 1.1."""
     listed = flags if isinstance(flags, list) else [flags]
     if flags is None or all(isinstance(each, str) and each in TABLE_FLAGS for each in listed):
         return ""
@@ -262,6 +262,8 @@ VERDICTS = {
 }
 
 
+# A `meta nfproto` before it is left out by nft 1.0.6 to 1.1.3.
+RESET_REASON = "nft does not show whether a tcp reset is for one address family only"
 HARMLESS_FIELDS = frozenset({"dscp", "ecn", "ttl", "hoplimit", "flowlabel"})
 # A rejection by ICMP is for packets of its family alone.
 ICMP_FAMILIES: Mapping[Json, int] = {"icmp": 4, "icmpv6": 6}
@@ -288,6 +290,8 @@ class _Rules:
                 match_only = isinstance(each, dict) and "match" in each
                 reason = str(error)
                 steps.append(Unknown(reason) if match_only else Opaque(reason))
+        if self._family in ("inet", "netdev") and _resets(expressions) and not _names_family(steps):
+            steps.insert(0, Unknown(RESET_REASON))
         place = f"handle {body['handle']}" if isinstance(body.get("handle"), int) else ""
         return Rule(place, describe(expressions), with_joined(steps))
 
@@ -703,8 +707,21 @@ def _connection(body: Object) -> tuple[Key, list[Step]]:
     return (Selector(found) if found else Unknown(f"ct {name[:40]}")), []
 
 
+def _resets(expressions: list[Json]) -> bool:
+    for each in expressions:
+        body = each.get("reject") if isinstance(each, dict) else None
+        if isinstance(body, dict) and body.get("type") == "tcp reset":
+            return True
+    return False
+
+
+def _names_family(steps: list[Step]) -> bool:
+    families = {Selector(Field.NFPROTO), Selector(Field.ETHERTYPE)}
+    return any(isinstance(step, Match) and families & set(step.keys) for step in steps)
+
+
 def _may_be_cut(left: Json, right: Json) -> bool:
-    """Nft 1.0.6 shows `ct original saddr 10.1.0.0/16`, and any of whole bytes, as 0.0.10.1."""
+    """`ct original saddr 10.1.0.0/16`, and any of whole bytes, prints as 0.0.10.1 up to 1.1.3."""
     if not isinstance(left, dict) or not isinstance(right, str):
         return False
     asked = left.get("ct")

@@ -70,6 +70,7 @@ class Packet:
     dnat: bool | None = False  # None: translated, and it may have changed nothing
     client_hidden: bool = False  # the client's address was translated
     stray: bool = False  # a SYN-ACK whose SYN was not tracked
+    leads_to: str = ""  # the device that a forwarded answer will be routed to
 
     @property
     def connected(self) -> bool:
@@ -289,8 +290,10 @@ def _read_fib(key: Fib, packet: Packet, network: Network) -> Reading:
         if cells is not None and device is not None:
             # The route must lead over the device; the answer is the device then, or none.
             number = interface_number(device)
-            cells = tuple((who, _over(device_set, number)) for who, device_set in cells)
-    reason = f"fib {key.of}: the routes were not captured in full"
+            # Of several next hops IPv6 asks one only, chosen by a hash.
+            one_of = packet.family != V4
+            cells = tuple((who, _over(devices, number, one_of=one_of)) for who, devices in cells)
+    reason = f"fib {key.of}: the captured routes do not tell"
     if cells is None:
         return Known(EVERYTHING, reason)
     if _is_client(key.of, packet):
@@ -307,9 +310,11 @@ def _read_fib(key: Fib, packet: Packet, network: Network) -> Reading:
     return Known(values, reason)
 
 
-def _over(devices: IntervalSet, number: int) -> IntervalSet:
+def _over(devices: IntervalSet, number: int, *, one_of: bool) -> IntervalSet:
     """What a lookup bound to a device finds: it, where any next hop uses it, or nothing."""
-    return single(number) if number in devices else single(0)
+    if number not in devices:
+        return single(0)
+    return single(number) | single(0) if one_of and devices.only() is None else single(number)
 
 
 def holds(match: Match, packet: Packet, network: Network) -> Condition:

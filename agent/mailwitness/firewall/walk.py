@@ -151,7 +151,11 @@ class Walk:
         self._listen(through)
         self._reply = True
         answers = self._answers(here)
-        answers_through = self._arrive(self._answers(through))
+        answers_through: Flows = {}
+        for packet, rest in self._arrive(self._answers(through)).items():
+            # Only now is it routed.
+            routed = replace(packet, oif=packet.leads_to, leads_to="")
+            _join(answers_through, routed, rest.members())
         leaving = self._leave(self._pass(Hook.OUTPUT, answers))
         leaving_through = self._leave(self._pass(Hook.FORWARD, answers_through))
         for flow in (leaving, leaving_through):
@@ -309,15 +313,13 @@ class Walk:
                     self._give_up(link_local - LINK_NETWORK, reason, Layer.ROUTING)
                     part -= link_local
                 names = device_names(numbers)
-                if part and len(names) == 1:
-                    _join(answers, replace(back, oif=names[0]), part)
-                elif part and names:
+                if part and names:
                     for name in names:
-                        _join(answers, replace(back, oif=name), part)
+                        _join(answers, _leaving(back, name), part)
                 elif part and 0 in numbers:
                     self._block(part, "no route back to the source")
                 elif part and not self._cares_for_answers():
-                    _join(answers, replace(back, oif="?"), part)
+                    _join(answers, _leaving(back, "?"), part)
                 elif part:
                     self._give_up(part, "the route back was not captured", Layer.ROUTING)
         return answers
@@ -498,6 +500,11 @@ class Walk:
 
 
 MOST_PLACES = 256
+
+
+def _leaving(answer: Packet, device: str) -> Packet:
+    """One that comes from another machine is not routed before it has passed prerouting."""
+    return replace(answer, leads_to=device) if answer.iif else replace(answer, oif=device)
 
 
 def _is_nat(chain: Chain) -> bool:

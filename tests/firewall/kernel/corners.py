@@ -64,6 +64,17 @@ RULESETS: Mapping[str, Ruleset] = {
     "reject-with-icmp-is-of-one-family": inet("reject with icmp port-unreachable"),
     "reject-with-icmpv6-is-of-one-family": inet("reject with icmpv6 port-unreachable"),
     "reject-with-icmpx-is-of-both": inet("tcp dport 25 reject with icmpx port-unreachable"),
+    "tcp-reset-of-one-family": inet("meta nfproto ipv4 tcp dport 25 reject with tcp reset"),
+    "tcp-reset-of-both": inet("tcp dport 25 reject with tcp reset"),
+    "tcp-reset-of-named-sources": inet(f"ip saddr {SOME} reject with tcp reset"),
+    "answer-without-a-device-yet": Ruleset(
+        (
+            "add table inet t",
+            "add chain inet t pre { type filter hook prerouting priority 10; policy drop; }",
+            'add rule inet t pre tcp dport != 25 oifname != "eth*" drop',
+            "add rule inet t pre accept",
+        )
+    ),
     "setting-dscp-is-of-one-family": inet("ip dscp set cs1 drop"),
     "setting-dscp-of-ipv6": inet("ip6 dscp set cs1 drop"),
     "less-than-of-something-unknown": inet("meta random < 4294967295 accept", base=DROPPING),
