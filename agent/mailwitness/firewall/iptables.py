@@ -698,7 +698,8 @@ def _rpfilter(options: list[_Option]) -> list[Step]:
     names = {option.name for option in options}
     if names - {"--loose", "--invert", "--validmark"}:
         raise UnreadableError("rpfilter with options")
-    key = Fib(Field.SADDR, FibResult.DEVICE, None if "--loose" in names else Field.IIF)
+    device = None if "--loose" in names else Field.IIF
+    key = Fib(Field.SADDR, FibResult.DEVICE, device, marked="--validmark" in names)
     return [Match((key,), _one(IntervalSet((1,))), negated="--invert" in names)]
 
 

@@ -744,9 +744,13 @@ def _fib(body: Object) -> Key:
     addresses = flags & set(of)
     devices = {"iif": Field.IIF, "oif": Field.OIF}
     device = flags & set(devices)
-    if result is None or len(addresses) != 1 or len(device) > 1 or flags - set(of) - set(devices):
+    if result is None or len(addresses) != 1 or len(device) > 1 or flags - FIB_FLAGS:
         return Unknown("a routing lookup (fib)")
-    return Fib(of[addresses.pop()], result, devices[device.pop()] if device else None)
+    bound = devices[device.pop()] if device else None
+    return Fib(of[addresses.pop()], result, bound, marked="mark" in flags)
+
+
+FIB_FLAGS = frozenset({"saddr", "daddr", "iif", "oif", "mark"})
 
 
 # Values

@@ -21,7 +21,7 @@ from mailwitness.firewall.addresses import (
     single,
     union,
 )
-from mailwitness.firewall.network import LINK_LOCAL, V4, Network
+from mailwitness.firewall.network import LINK_LOCAL, LINK_NETWORK, V4, Network
 from mailwitness.firewall.ruleset import (
     NEEDS_CONNECTION,
     STATES,
@@ -282,6 +282,8 @@ def _read_status(key: Selector, packet: Packet) -> Known:
 
 
 def _read_fib(key: Fib, packet: Packet, network: Network) -> Reading:
+    if key.marked and packet.mark != 0:
+        return Known(EVERYTHING, "a routing lookup by mark")
     device = {Field.IIF: packet.iif, Field.OIF: packet.oif, None: None}.get(key.device)
     if key.result is FibResult.TYPE:
         cells = network.types(packet.family, device)
@@ -301,9 +303,11 @@ def _read_fib(key: Fib, packet: Packet, network: Network) -> Reading:
             return Known(EVERYTHING, HIDDEN)
         if packet.family != V4 and key.result is FibResult.DEVICE:
             # nft_fib6_flowi_init() asks for a link-local address on the packet's own device.
+            own = EVERYTHING if packet.reply else single(interface_number(packet.iif))
             cells = (
                 *((who - LINK_LOCAL, devices) for who, devices in cells),
-                (LINK_LOCAL, EVERYTHING),
+                (LINK_NETWORK, own),
+                (LINK_LOCAL - LINK_NETWORK, EVERYTHING),
             )
         return Cells(cells, reason)
     values = union(values for who, values in cells if who.overlaps(packet.local))

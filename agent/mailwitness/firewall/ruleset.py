@@ -101,12 +101,14 @@ class FibResult(Enum):
 class Fib:
     """A question to the routing table about an address of the packet.
 
-    With a device (IIF or OIF) it is bound to that one: nft's `fib saddr . iif`.
+    With a device (IIF or OIF) it is bound to that one: nft's `fib saddr . iif`. With the mark it
+    may follow other rules than those of the main table.
     """
 
     of: Field
     result: FibResult
     device: Field | None = None
+    marked: bool = False
 
 
 @dataclass(frozen=True, slots=True)

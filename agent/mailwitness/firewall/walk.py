@@ -801,13 +801,14 @@ def _exclusive(conditions: list[Condition]) -> list[Condition]:
 
 def _marked(packet: Packet, mark: Mark, change: MarkChange) -> Packet | None:
     """The packet with its new mark. None: the rule ends, there is no connection to ask."""
-    if mark is Mark.CONNECTION and not packet.connected:
-        return packet
     own, other = packet.mark, packet.ct_mark
     if mark is Mark.CONNECTION:
         own, other = other, own
-    elif change.take and not packet.connected:
-        return None
+    if not packet.connected:
+        if change.keep if mark is Mark.CONNECTION else change.take:
+            return None
+        if mark is Mark.CONNECTION:
+            return packet
     value: int | None
     if change.unknown or (own is None and change.keep) or (other is None and change.take):
         value = None

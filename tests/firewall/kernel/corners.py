@@ -67,6 +67,18 @@ RULESETS: Mapping[str, Ruleset] = {
     "tcp-reset-of-one-family": inet("meta nfproto ipv4 tcp dport 25 reject with tcp reset"),
     "tcp-reset-of-both": inet("tcp dport 25 reject with tcp reset"),
     "tcp-reset-of-named-sources": inet(f"ip saddr {SOME} reject with tcp reset"),
+    "connection-mark-before-tracking": Ruleset(
+        (
+            "add table inet t",
+            "add chain inet t raw { type filter hook prerouting priority -300; policy accept; }",
+            "add rule inet t raw tcp dport 26 ct mark set ct mark | 16 drop",
+            "add rule inet t raw tcp dport 25 ct mark set 16 drop",
+        )
+    ),
+    "routes-asked-with-a-mark": inet(
+        "fib saddr . mark . iif oif missing drop",
+        f"ip saddr {SOME} meta mark set 1 fib saddr . mark . iif oif missing drop",
+    ),
     "answer-without-a-device-yet": Ruleset(
         (
             "add table inet t",

@@ -102,6 +102,22 @@ class Filters:
             saved_sets,
         )
 
+    def capture(self) -> Capture:
+        """All there is, whoever made it."""
+        saved = {
+            f"{command}_{tool}": run(f"{command}-{tool}-save")
+            for command in COMMANDS.values()
+            for tool in ("nft", "legacy")
+        }
+        return Capture(
+            self.nft("list ruleset", json=True),
+            saved["iptables_nft"],
+            saved["ip6tables_nft"],
+            saved["iptables_legacy"],
+            saved["ip6tables_legacy"],
+            run("ipset", "save") or None,
+        )
+
     def clear(self) -> None:
         """No filter at all."""
         self.nft("flush ruleset")

@@ -265,7 +265,7 @@ class IptablesRuleset:
                 first, last = sorted((pool.own_address(family), pool.own_address(family)))
                 return f"-m iprange {no}--dst-range {first}-{last}"
             case 3 if chain == "PREROUTING" and self._table in ("raw", "mangle"):
-                return f"-m rpfilter {rng.choice(('', '--loose', '--invert'))}"
+                return f"-m rpfilter {rng.choice(('', '--loose', '--invert', '--validmark'))}"
             case _:
                 return f"-m iprange {no}--src-range {'-'.join(pool.span(family))}"
 

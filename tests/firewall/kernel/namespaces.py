@@ -209,13 +209,22 @@ class Host:
 
     def network(self) -> Network:
         """What the engine is told of the host."""
+        _enter(self._spaces["host"])
         own: dict[str, tuple[str, ...]] = {}
         for device in json.loads(run("ip", "-n", self._names["host"], "-json", "addr")):
             addresses: Mapping[str, object]
             for addresses in device["addr_info"]:
                 text = f"{addresses['local']}/{addresses['prefixlen']}"
                 own[device["ifname"]] = (*own.get(device["ifname"], ()), text)
-        return self._scene.network(own)
+        # Some tools that write rules set these as well.
+        settings = Path("/proc/sys/net/ipv4/conf")
+        highest = {
+            device: max(
+                int((settings / each / "rp_filter").read_text()) for each in (device, "all")
+            )
+            for device in OUTER
+        }
+        return self._scene.network(own, highest)
 
     def probe(self, probes: Sequence[Probe]) -> list[bool]:
         """Sends all the SYNs, and says which were answered by a SYN-ACK."""

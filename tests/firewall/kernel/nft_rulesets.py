@@ -229,6 +229,13 @@ class NftRuleset:
             parts.append(self._dispatch(table, family, users))
         elif self._chance(0.85):
             parts.append(self._verdict(users))
+        if (
+            parts
+            and parts[-1].startswith("reject with icmp ")
+            and "meta protocol" in " ".join(parts)
+        ):
+            # nft lists a rule that contradicts itself as another one.
+            parts[-1] = "drop"
         if self._chance(0.1):
             parts.append(f'comment "c{rng.randrange(99)}"')
         if parts:
@@ -468,6 +475,7 @@ class NftRuleset:
                 f"fib saddr . iif oif {rng.choice(('exists', 'missing'))}",
                 f"fib saddr oif {rng.choice(('exists', 'missing'))}",
                 f"fib saddr oifname {no}eth0",
+                f"fib saddr . mark . iif oif {rng.choice(('exists', 'missing'))}",
             )
         )
 
@@ -497,7 +505,6 @@ class NftRuleset:
                 "meta iiftype ether",
                 "meta cpu 0",
                 "rt classid 0",
-                "fib saddr . mark . iif oif exists",
                 'meta hour "08:00"-"17:00"',
                 "quota over 1 gbytes",
             )

@@ -55,8 +55,10 @@ class Scene:
     reverse_path: Mapping[str, int]
     filters_bridge: bool  # bridge-nf-call-iptables, as a Docker host has it
 
-    def network(self, own: Mapping[str, tuple[str, ...]]) -> Network:
-        """What the engine is told, with the addresses that the devices really have."""
+    def network(
+        self, own: Mapping[str, tuple[str, ...]], reverse_path: Mapping[str, int]
+    ) -> Network:
+        """What the engine is told, with the addresses and settings that the devices really have."""
         connected = [
             *(
                 Route(family, network, (device,))
@@ -75,7 +77,7 @@ class Scene:
                 for port in PORTS
             ),
             forwards=self.forwards,
-            reverse_path=tuple(self.reverse_path.items()),
+            reverse_path=tuple(reverse_path.items()),
         )
 
 
