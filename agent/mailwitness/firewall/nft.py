@@ -265,6 +265,10 @@ VERDICTS = {
 # A `meta nfproto` before it is left out by nft 1.0.6 to 1.1.3.
 RESET_REASON = "nft does not show whether a tcp reset is for one address family only"
 HARMLESS_FIELDS = frozenset({"dscp", "ecn", "ttl", "hoplimit", "flowlabel"})
+OF_FAMILY = {
+    family: Match((Selector(Field.NFPROTO),), Content(((single(number),),)))
+    for family, number in ((4, 2), (6, 10))
+}
 # A rejection by ICMP is for packets of its family alone.
 ICMP_FAMILIES: Mapping[Json, int] = {"icmp": 4, "icmpv6": 6}
 
@@ -416,10 +420,7 @@ class _Rules:
 
     def _needs_family(self, family: int) -> list[Step]:
         """In a table of both families nft first asks for the right one, which it does not show."""
-        if self._family in ("ip", "ip6"):
-            return []
-        values = single(2 if family == 4 else 10)  # noqa: PLR2004
-        return [Match((Selector(Field.NFPROTO),), Content(((values,),)))]
+        return [] if self._family in ("ip", "ip6") else [OF_FAMILY[family]]
 
     def _content(self, right: Json, keys: tuple[Key, ...]) -> Content:
         """The elements on the right side of a match."""
