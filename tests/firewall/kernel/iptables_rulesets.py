@@ -22,6 +22,7 @@ class IptablesRuleset:
         self.rng = rng
         self.pool = pool
         self.sets: list[str] = []
+        self._lists: set[str] = set()
         self._table = ""  # that is being written
         self._names: dict[int, list[tuple[str, str]]] = {4: [], 6: []}  # with usual directions
         if tool != "translate":
@@ -51,6 +52,7 @@ class IptablesRuleset:
                 "hash:net,iface",
                 "bitmap:port",
                 "bitmap:ip",
+                "list:set",
                 "list:set",
                 "netmask",
                 "hash:ip,port,ip",
@@ -91,9 +93,11 @@ class IptablesRuleset:
             self._names[each].append((name, directions))
 
     def _list(self, name: str) -> None:
-        members = [each for each, _ in self._names[4] + self._names[6]]
+        names = {each for each, _ in self._names[4] + self._names[6]}
+        members = sorted(names - self._lists)  # a list holds no lists
         if not members:
             return
+        self._lists.add(name)
         self.sets.append(f"create {name} list:set")
         self.sets += [
             f"add {name} {member} -exist" for member in sorted(set(self.rng.choices(members, k=2)))
@@ -163,6 +167,8 @@ class IptablesRuleset:
         tcp = self._chance(0.6)
         if tcp:
             words.append(f"-p tcp {self._tcp()}")
+        elif self._chance(0.05):
+            words.append(f"! -p {rng.choice(('tcp', 'udp'))}")
         elif self._chance(0.1):
             words.append("-p udp -m udp --dport 53")
         words += [self._match(family, chain) for _ in range(rng.choice((0, 0, 1, 1, 2)))]
@@ -189,6 +195,7 @@ class IptablesRuleset:
                 "-m tcp --tcp-flags SYN,RST SYN,RST",
                 "-m tcp --tcp-flags ALL NONE",
                 "-m tcp --syn",
+                "-m tcp --tcp-option 8" if self._chance(0.1) else "",
             )
         )
 
@@ -199,7 +206,7 @@ class IptablesRuleset:
             if self._chance(0.1):
                 directions = rng.choice(("src", "dst", "src,dst"))
             return f"-m set {self._no()}--match-set {name} {directions}"
-        if self._chance(0.05):
+        if self._chance(0.03):
             return self._by_chance(chain)
         reader = rng.choice((self._by_connection, self._by_packet, self._by_address))
         return reader(family, chain)
@@ -254,8 +261,10 @@ class IptablesRuleset:
 
     def _by_address(self, family: int, chain: str) -> str:
         rng, pool, no = self.rng, self.pool, self._no()
-        limit = "--limit-iface-in" if self._chance(0.3) and chain in ARRIVING else ""
-        kind = rng.choice(("LOCAL", "UNICAST", "MULTICAST"))
+        limit = ""
+        if self._chance(0.3) and chain in (*ARRIVING, "FORWARD", "OUTPUT", "POSTROUTING"):
+            limit = "--limit-iface-in" if chain in ARRIVING else "--limit-iface-out"
+        kind = rng.choice(("LOCAL", "UNICAST", "MULTICAST", "LOCAL,MULTICAST"))
         match rng.randrange(6):
             case 0:
                 return f"-m addrtype {no}--dst-type {kind} {limit}"
@@ -282,6 +291,8 @@ class IptablesRuleset:
                 "-m time --timestart 08:00 --timestop 17:00",
                 '-m u32 --u32 "0&0xFF=1"',
                 "-m string --string x --algo bm",
+                "-m physdev --physdev-in vethc",
+                "-m dscp --dscp 0x10",
             )
         )
 
@@ -308,8 +319,15 @@ class IptablesRuleset:
             verdicts += [f"-j {rng.choice(users)}"] * 3 + [f"-g {rng.choice(users)}"]
         if table == "mangle":
             verdicts += self._marks() * 2
+            if chain in ("FORWARD", "OUTPUT", "POSTROUTING"):
+                verdicts.append("-j CLASSIFY --set-class 1:2")
+            verdicts.append("-j TTL --ttl-set 64" if family == 4 else "-j HL --hl-set 64")
+            if self._chance(0.2):
+                verdicts.append("-j HMARK --hmark-tuple src --hmark-mod 2 --hmark-rnd 1")
+        if table == "raw" and self._chance(0.03):
+            return "-j CT --zone 1"
         if table == "raw":
-            verdicts += ["-j CT --notrack"] * 4
+            verdicts += ["-j CT --notrack"] * 4 + ["-j NOTRACK"]
         return rng.choice(verdicts)
 
     def _marks(self) -> list[str]:
@@ -344,5 +362,6 @@ class IptablesRuleset:
             "-j REDIRECT --to-ports 100-600",
             "-j ACCEPT",
             "-j RETURN",
+            *(["-j NETMAP --to 192.0.2.0/24"] if family == 4 and self._chance(0.2) else []),
             *([f"-j {rng.choice(users)}"] if users else []),
         ]

@@ -26,6 +26,7 @@ class NftTable:
     sets: dict[str, list[str]] = field(default_factory=dict)  # names by the key that they hold
     maps: list[tuple[str, str]] = field(default_factory=list)  # of verdicts: key and name
     growing: dict[str, list[str]] = field(default_factory=dict)  # dynamic sets by "ip", "ip6"
+    marks: dict[str, list[str]] = field(default_factory=dict)  # maps to marks by their key
 
     @property
     def at(self) -> str:
@@ -67,6 +68,8 @@ class NftRuleset:
         nat = self._nat_bases(table) if self._chance(0.3) else []
         if self._chance(0.4):
             self._verdict_map(table, users)
+        if self._chance(0.15):
+            self._mark_map(table)
         for position, user in enumerate(users):
             for _ in range(rng.randrange(5)):
                 self._rule(table, user, users[:position])
@@ -77,7 +80,7 @@ class NftRuleset:
         for chain in nat:
             for _ in range(rng.randrange(1, 4)):
                 self._nat_rule(table, chain, users)
-        if self._chance(0.01):
+        if self._chance(0.004):
             self.commands.append(f"add table {table.at} {{ flags dormant; }}")
 
     def _rules(self, table: NftTable, base: str, hook: str, users: list[str]) -> None:
@@ -118,7 +121,7 @@ class NftRuleset:
         return base, hook
 
     def _source_nat(self, table: NftTable) -> None:
-        chain, hook = self.rng.choice((("src", "postrouting"), ("srcin", "input")))
+        chain, hook = self.rng.choice((*(("src", "postrouting"),) * 3, ("srcin", "input")))
         family = self.rng.choice(table.families)
         which = f"{PROTO[family]} " if table.family == "inet" else ""
         self.commands.append(
@@ -132,10 +135,12 @@ class NftRuleset:
     def _netdev(self) -> None:
         rng = self.rng
         table = NftTable("netdev", "nd")
-        base = f"device {rng.choice(('eth0', 'eth1'))} priority {rng.choice((-500, 0))}"
+        device = rng.choice(("eth0", "eth1"))
+        base = f"hook {rng.choice(('ingress', 'ingress', 'egress'))} device {device}"
+        priority = f"priority {rng.choice((-500, 0))}; policy accept;"
         self.commands += [
             "add table netdev nd",
-            f"add chain netdev nd in {{ type filter hook ingress {base}; policy accept; }}",
+            f"add chain netdev nd in {{ type filter {base} {priority} }}",
         ]
         for _ in range(rng.randrange(1, 4)):
             self._rule(table, "in", [])
@@ -198,6 +203,14 @@ class NftRuleset:
             entry = f"{self._element(family)} : {self._map_verdict(users)}"
             self.commands.append(f"add element {table.at} {name} {{ {entry} }}")
         table.maps.append((f"{PROTO[family]} saddr", name))
+
+    def _mark_map(self, table: NftTable) -> None:
+        family = self.rng.choice(table.families)
+        self.commands.append(f"add map {table.at} mm0 {{ type ipv{family}_addr : mark; }}")
+        for _ in range(self.rng.randrange(4)):
+            entry = f"{self.pool.address(family)} : {self.rng.choice(MARKS)}"
+            self.commands.append(f"add element {table.at} mm0 {{ {entry} }}")
+        table.marks[f"{PROTO[family]} saddr"] = ["mm0"]
 
     def _element(self, family: int) -> str:
         match self.rng.randrange(3):
@@ -267,7 +280,7 @@ class NftRuleset:
             return f"{source} vmap @{rng.choice(maps)}"
         match rng.randrange(8):
             case 0:
-                key, keys = "tcp dport", self._ports()
+                key, keys = "tcp dport", [*self._ports(), *rng.choice(((), ("*",)))]
             case 1:
                 key, keys = "ct state", rng.sample(STATES, 3)
             case 2:
@@ -291,7 +304,13 @@ class NftRuleset:
         source = f"{PROTO[family]} saddr"
         growing = table.growing.get(PROTO[family])
         if growing and self._chance(0.2):
-            return f"add @{rng.choice(growing)} {{ {source} }}"
+            operation = rng.choice(("add", "add", "update", "delete"))
+            rate = rng.choice(("", "", " limit rate 100000/second"))
+            return f"{operation} @{rng.choice(growing)} {{ {source}{rate} }}"
+        if table.marks.get(source) and self._chance(0.2):
+            return f"meta mark set {source} map @{rng.choice(table.marks[source])}"
+        if self._chance(0.01):
+            return f"meta mark set jhash {source} mod 2"
         return rng.choice(
             (
                 f"meta mark set {mark}",
@@ -338,7 +357,7 @@ class NftRuleset:
             key = rng.choice(keys)
             return f"{key} {self._no()}@{rng.choice(table.sets[key])}"
         # Few, for they are undecided by design.
-        if self._chance(0.02):
+        if self._chance(0.015):
             return self._by_chance()
         reader: Callable[[NftTable, int], str] = rng.choice(
             (
@@ -386,6 +405,8 @@ class NftRuleset:
                 f"ct direction {rng.choice(('original', 'reply'))}",
                 "ct protocol tcp",
                 f"ct original {origin} {self.pool.network(family)}",
+                f"ct original {origin.replace('saddr', 'daddr')} {self.pool.own(family)}",
+                f"ct original proto-src {no}25",
                 f"ct state . tcp dport {no}{{ new . 25, established . 993 }}",
             )
         )
@@ -427,7 +448,8 @@ class NftRuleset:
                 f"meta pkttype {no}host",
                 protocol,
                 *by_family,
-                "exthdr hbh exists" if family == 6 else protocol,
+                rng.choice(("exthdr hbh exists", "frag id 5")) if family == 6 else protocol,
+                f"th sport {no}25",
                 "meta secpath missing",
                 f"@th,16,16 {no}{rng.choice(PORTS)}",
                 "meta skuid 0",
@@ -519,6 +541,8 @@ class NftRuleset:
         with_port = container if family == 4 else f"[{container}]"
         other_with_port = other if family == 4 else f"[{other}]"
         to = f"dnat {f'{proto} ' if table.family == 'inet' else ''}to"
+        places = f"25 : {container} . 993, 143 : {other} . 25"
+        last_container = f"{container[:-1]}{rng.choice((2, 3))}"
         port, network = rng.choice(PORTS), self.pool.network(family)
         action = rng.choice(
             (
@@ -531,6 +555,8 @@ class NftRuleset:
                 self._verdict(users),
                 "redirect to :tcp dport map { 25 : 2525, 993 : 1993 }",
                 f"{to} {with_port}:100-600",
+                f"{to} {container}-{last_container}",
+                f"{to.replace(' to', ' addr . port to')} tcp dport map {{ {places} }}",
                 "redirect to :2000-2100",
                 f"{to} {proto} saddr map {{ {network} : {container}, * : {other} }}",
                 f"dnat to :{port}",
