@@ -80,7 +80,10 @@ def parse(text: str, where: str = "nft -j list ruleset") -> tuple[Table, ...]:
         raise FirewallError(where, "nested too deep") from error
     if not isinstance(document, dict) or not isinstance(document.get("nftables"), list):
         raise FirewallError(where, 'no list of "nftables"')
-    return _Document(where, document["nftables"]).tables()
+    try:
+        return _Document(where, document["nftables"]).tables()
+    except RecursionError as error:
+        raise FirewallError(where, "nested too deep") from error
 
 
 FAMILIES = ("ip", "ip6", "inet", "netdev")
@@ -540,7 +543,8 @@ class _Rules:
                 keys, cases, needs = self._cases(value["map"])
                 changes = tuple((content, _mark_change(each, mark)) for content, each in cases)
                 return [*needs, SetMark(mark, keys, changes)]
-            return [SetMark(mark, (), ((ANY, _mark_change(value, mark)),))]
+            change = SetMark(mark, (), ((ANY, _mark_change(value, mark)),))
+            return [*self._needs_within(value), change]
         harmless = (
             (kind == "meta" and name in ("priority", "nftrace", "secmark"))
             or (kind == "ct" and name in ("label", "helper", "event", "secmark", "timeout"))
@@ -551,6 +555,17 @@ class _Rules:
         if kind == "payload" and isinstance(what, dict) and what.get("field") in HARMLESS_FIELDS:
             return self._payload(what)[1]
         raise UnreadableError(f"{kind} {name or ''} is set")
+
+    def _needs_within(self, value: Json) -> list[Step]:
+        """The address families that an expression asks for somewhere inside."""
+        if isinstance(value, list):
+            return [need for each in value for need in self._needs_within(each)]
+        if not isinstance(value, dict):
+            return []
+        payload = value.get("payload")
+        if isinstance(payload, dict):
+            return self._payload(payload)[1]
+        return [need for each in value.values() for need in self._needs_within(each)]
 
     def _fill(self, body: Object) -> list[Step]:
         """An element is added to a set; where the set is full the rule ends."""

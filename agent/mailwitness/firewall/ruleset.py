@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import Enum, StrEnum, auto
 from functools import cached_property
 
-from mailwitness.firewall.addresses import IntervalSet
+from mailwitness.firewall.addresses import WIDTH, IntervalSet
 
 
 class FirewallError(Exception):
@@ -349,6 +349,39 @@ class Ruleset:
     def size(self) -> int:
         """The number of rules."""
         return sum(len(chain.rules) for table in self.tables for chain in table.chains.values())
+
+    @cached_property
+    def tracked(self) -> frozenset[int]:
+        """The address families whose connections are surely tracked.
+
+        The kernel begins to with the first rule that asks for connections or translates them
+        (nf_ct_netns_get()), wherever the rule stands. A nat chain alone is not enough.
+        """
+        return frozenset(
+            family
+            for family in WIDTH
+            if any(
+                _asks_for_connections(step, family)
+                for table in self.tables
+                if table.serves(family) and table.family != "netdev"
+                for chain in table.chains.values()
+                for rule in chain.rules
+                for step in rule.steps
+            )
+        )
+
+
+def _asks_for_connections(step: Step, family: int) -> bool:
+    match step:
+        case Match(keys):
+            fields = {key.field for key in keys if isinstance(key, Selector)}
+            return bool(fields & (NEEDS_CONNECTION | {Field.CT_STATE, Field.XT_STATE}))
+        case SetMark(mark):
+            return mark is Mark.CONNECTION
+        case Translate(cases=cases):
+            return any(target.family in (None, family) for _, target in cases)
+        case _:
+            return False
 
 
 NEIGHBOURS = (

@@ -406,7 +406,11 @@ class Walk:
         for each in group:
             run = _Run(self, each)
             aside: list[tuple[Packet, IntervalSet]] = []
-            if each.chain.base is not None and (doubt := each.chain.base.doubt):
+            base = each.chain.base
+            doubt = base.doubt if base is not None else ""
+            if self._family not in self._ruleset.tracked:
+                doubt = "whether connections are tracked, without which no nat chain runs"
+            if doubt:
                 aside = [(packet, rest.members()) for packet, rest in flows.items()]
                 self._doubt(each, doubt, union(clients for _, clients in aside))
             flows = run.base_chain(flows)

@@ -75,6 +75,21 @@ RULESETS: Mapping[str, Ruleset] = {
             "add rule inet t raw tcp dport 25 ct mark set 16 drop",
         )
     ),
+    "nat-chain-without-tracking": Ruleset(
+        ("add table inet t", NAT, "add rule inet t nat tcp dport 25 drop")
+    ),
+    "nat-chain-with-tracking-of-one-family": Ruleset(
+        (
+            "add table inet t",
+            NAT,
+            "add rule inet t nat tcp dport 25 drop",
+            "add rule inet t nat tcp dport 26 dnat ip to :25",
+            "add table ip s",
+            "add chain ip s unused",
+            "add rule ip s unused ct state new",
+        )
+    ),
+    "mark-from-one-family": inet("tcp dport 25 meta mark set jhash ip6 saddr mod 2 drop"),
     "routes-asked-with-a-mark": inet(
         "fib saddr . mark . iif oif missing drop",
         f"ip saddr {SOME} meta mark set 1 fib saddr . mark . iif oif missing drop",

@@ -26,7 +26,7 @@ class IptablesRuleset:
         self._table = ""  # that is being written
         self._names: dict[int, list[tuple[str, str]]] = {4: [], 6: []}  # with usual directions
         if tool != "translate":
-            for index in range(rng.randrange(4)):
+            for index in range(rng.randrange(6)):
                 self._set(f"is{index}")
         self.texts = {family: tuple(self._text(family)) for family in (4, 6)}
 
@@ -100,7 +100,7 @@ class IptablesRuleset:
         self._lists.add(name)
         self.sets.append(f"create {name} list:set")
         self.sets += [
-            f"add {name} {member} -exist" for member in sorted(set(self.rng.choices(members, k=2)))
+            f"add {name} {member} -exist" for member in sorted(set(self.rng.choices(members, k=3)))
         ]
         for family in (4, 6):
             directions = self.rng.choice(("src", "src,dst", "src,src"))

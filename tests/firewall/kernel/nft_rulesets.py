@@ -389,7 +389,7 @@ class NftRuleset:
                 target = f"{{ {pool.network(family)}, {pool.address(family)} }}"
         return f"{proto} saddr {self._no()}{target}"
 
-    # Not among them: `ct l3proto`, which nft leaves out of its listing before a `tcp dport`.
+    # Not among them: `ct l3proto` and `ct protocol`, which nft often leaves out of its listing.
     def _by_connection(self, table: NftTable, family: int) -> str:
         rng, no = self.rng, self._no()
         origin = f"{PROTO[family]} saddr" if table.family == "inet" else "saddr"
@@ -403,7 +403,6 @@ class NftRuleset:
                 f"ct status {rng.choice(('seen-reply', 'confirmed', '! confirmed'))}",
                 f"ct original proto-dst {no}{rng.choice(PORTS)}",
                 f"ct direction {rng.choice(('original', 'reply'))}",
-                "ct protocol tcp",
                 f"ct original {origin} {self.pool.network(family)}",
                 f"ct original {origin.replace('saddr', 'daddr')} {self.pool.own(family)}",
                 f"ct original proto-src {no}25",

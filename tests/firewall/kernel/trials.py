@@ -25,7 +25,7 @@ PROBES = 110
 # One that nothing listens on, and two that few rules name.
 PROBED = (*PORTS, *PORTS, *PORTS, 26, 22, 2525)
 KINDS = ("nft",) * 9 + ("legacy", "legacy", "nft back end", "nft back end", "mixed", "translated")
-RULESETS_PER_SCENE = 60
+RULESETS_PER_SCENE = 20
 LONGEST_SHRINKING = 60.0
 
 
