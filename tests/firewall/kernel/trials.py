@@ -40,7 +40,8 @@ class Tally:
     commands: int = 0
     refused: list[str] = field(default_factory=list)  # nft commands
     undecided: collections.Counter[str] = field(default_factory=collections.Counter)  # by reason
-    wrong: list[str] = field(default_factory=list)
+    wrong: int = 0
+    told: list[str] = field(default_factory=list)  # some of what was wrong, in words
     lost: int = 0  # answers that were another one when asked again
     late: int = 0
 
@@ -49,7 +50,7 @@ class Tally:
         share = 100 * sum(self.undecided.values()) / max(self.trials, 1)
         yield (
             f"{self.trials} trials ({100 * self.admitted / max(self.trials, 1):.0f} % admitted by "
-            f"the kernel), {len(self.wrong)} wrong, {share:.2f} % undecided"
+            f"the kernel), {self.wrong} wrong, {share:.2f} % undecided"
         )
         yield f"rulesets: {kinds}; {len(self.not_loaded)} not loaded"
         yield (
@@ -59,7 +60,7 @@ class Tally:
         for reason, count in self.undecided.most_common():
             yield f"{100 * count / self.trials:6.2f} % undecided: {reason}"
         yield from (f"not loaded: {each}" for each in self.not_loaded[:5])
-        yield from self.wrong
+        yield from self.told
 
 
 @dataclass(frozen=True)
@@ -110,8 +111,8 @@ def _one(asker: "Asker", tally: Tally, seed: int, kind: str | None, keep: Path |
     for part in asked.parts:
         if part.answer is Answer.UNDECIDED:
             tally.undecided[part.reason] += 1
-    for each in asked.wrong:
-        tally.wrong.append(_told(f"{kind} {seed}", each))
+    tally.wrong += len(asked.wrong)
+    tally.told += [_told(f"{kind} {seed}", each) for each in asked.wrong[:3]]
     if asked.wrong and keep is not None:
         _keep(asker, ruleset, asked.wrong, keep / f"{kind.replace(' ', '-')}-{seed}.json")
 
