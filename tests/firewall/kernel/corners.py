@@ -4,8 +4,10 @@ Their recorded answers, with the dumps, are cases that need no root: tests/firew
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from mailwitness.firewall.network import Listener, Route
 from tests.firewall.cases import to_document, write
 from tests.firewall.kernel.filters import Ruleset
 from tests.firewall.kernel.namespaces import Host, Probe
@@ -202,6 +204,61 @@ RULESETS: Mapping[str, Ruleset] = {
 }
 
 
+ANSWERS_SEEN = Ruleset(
+    (
+        "add table inet t",
+        "add chain inet t out { type filter hook output priority 0; policy accept; }",
+        'add rule inet t out oifname "eth1" tcp sport 26 drop',
+    )
+)
+TO_ELSEWHERE = Ruleset(
+    (
+        "add table inet t",
+        NAT,
+        "add rule inet t nat tcp dport 25 dnat ip to 203.0.113.200",
+        "add rule inet t nat tcp dport 26 dnat ip to 192.0.2.11-192.0.2.12",
+    )
+)
+APART = (Route(4, "10.0.0.0/8", ("eth1",)), Route(6, "2a00::/12", ("eth1",)))
+# Other hosts than the plain one.
+ELSEWHERE: Mapping[str, tuple[Scene, Ruleset]] = {
+    "reverse-path-strict": (
+        replace(PLAIN, routes=(*PLAIN.routes, *APART), reverse_path={"eth0": 1, "eth1": 1}),
+        Ruleset(),
+    ),
+    "reverse-path-loose": (
+        replace(PLAIN, routes=APART, reverse_path={"eth0": 2, "eth1": 2}),
+        Ruleset(),
+    ),
+    "no-way-back": (replace(PLAIN, routes=APART), Ruleset()),
+    "no-way-back-and-a-filter-on-it": (replace(PLAIN, routes=APART), ANSWERS_SEEN),
+    "two-ways-back": (
+        replace(PLAIN, routes=(Route(4, "default", OUTER), Route(6, "default", OUTER))),
+        ANSWERS_SEEN,
+    ),
+    "routes-that-lead-nowhere": (
+        replace(
+            PLAIN,
+            routes=(
+                *PLAIN.routes,
+                Route(4, "10.0.0.0/8", (), "blackhole"),
+                Route(6, "2a00::/12", (), "unreachable"),
+            ),
+        ),
+        inet("fib saddr type { blackhole, unreachable } drop"),
+    ),
+    "no-forwarding": (
+        replace(PLAIN, forwards=False),
+        RULESETS["translated-to-the-container"],
+    ),
+    "nothing-listens": (
+        replace(PLAIN, listeners=frozenset({Listener(4, "192.0.2.11", 25)})),
+        TO_ELSEWHERE,
+    ),
+    "translated-without-a-route": (replace(PLAIN, routes=APART), TO_ELSEWHERE),
+}
+
+
 def ask(asker: Asker, ruleset: Ruleset) -> tuple[list[Probe], Asked]:
     """All clients to some ports, over both devices."""
     probes = []
@@ -214,16 +271,17 @@ def ask(asker: Asker, ruleset: Ruleset) -> tuple[list[Probe], Asked]:
     return probes, asker.ask(ruleset, probes)
 
 
-def record(folder: Path, scene: Scene = PLAIN) -> None:
+def record(folder: Path) -> None:
     """Writes what the kernel says now."""
-    with Host(scene) as host:
-        asker = Asker(host)
-        for name, ruleset in RULESETS.items():
+    corners = {name: (PLAIN, ruleset) for name, ruleset in RULESETS.items()}
+    for name, (scene, ruleset) in (corners | dict(ELSEWHERE)).items():
+        with Host(scene) as host:
+            asker = Asker(host)
             probes, asked = ask(asker, ruleset)
-            rows = [
-                (probe.source, probe.address, probe.port, probe.interface, admitted)
-                for probe, admitted in zip(probes, asked.admitted, strict=True)
-            ]
-            document = to_document(f"corner-{name}", asked.capture, asker.network, rows)
-            write(folder / f"corner-{name}.json", document)
-        asker.close()
+            asker.close()
+        rows = [
+            (probe.source, probe.address, probe.port, probe.interface, admitted)
+            for probe, admitted in zip(probes, asked.admitted, strict=True)
+        ]
+        document = to_document(f"corner-{name}", asked.capture, asker.network, rows)
+        write(folder / f"corner-{name}.json", document)
