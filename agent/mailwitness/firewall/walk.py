@@ -10,8 +10,9 @@ The order of things: https://wiki.nftables.org/wiki-nftables/index.php/Netfilter
 include/uapi/linux/netfilter_ipv4.h for the priorities.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import groupby
 
 from mailwitness.firewall.addresses import (
@@ -20,6 +21,7 @@ from mailwitness.firewall.addresses import (
     IntervalSet,
     Remainder,
     format_address,
+    single,
     union,
 )
 from mailwitness.firewall.network import LINK_LOCAL, LINK_NETWORK, LOOPBACK, LOOPBACK_6, V4, Network
@@ -153,6 +155,10 @@ class Walk:
         answers = self._answers(here)
         answers_through: Flows = {}
         for packet, rest in self._arrive(self._answers(through)).items():
+            if packet.client_hidden and not packet.connected:
+                text = "the answer is not tracked and goes to the address that hid the client"
+                self._block(rest.members(), text)
+                continue
             # Only now is it routed.
             routed = replace(packet, oif=packet.leads_to, leads_to="")
             _join(answers_through, routed, rest.members())
@@ -340,26 +346,23 @@ class Walk:
         self._hook = hook
         chains = list(self._attached(hook))
         plain = [each for each in chains if not _is_nat(each.chain)]
-        stages: list[tuple[int, list[_Attached] | None]] = [
-            (priority, list(group))
+        stages: list[tuple[int, Callable[[Flows], Flows]]] = [
+            (priority, partial(self._pass_group, list(group)))
             for priority, group in groupby(plain, key=lambda each: each.priority)
         ]
         if hook in (Hook.PREROUTING, Hook.OUTPUT):
-            stages.append((CONNTRACK, None))
+            stages.append((CONNTRACK, _track))
+        if hook is Hook.POSTROUTING:
+            stages.append((SRCNAT, _translate_back))
         nat = [each for each in chains if _is_nat(each.chain)]
         if nat:
             # All nat chains run where the NAT core stands; their priorities only sort them.
             at = DSTNAT if hook in (Hook.PREROUTING, Hook.OUTPUT) else SRCNAT
-            stages.append((at, nat))
+            stages.append((at, partial(self._pass_nat, nat)))
         # Stable: what has the same priority as conntrack or NAT comes before it.
         stages.sort(key=lambda stage: stage[0])
-        for _, group in stages:
-            if group is None:
-                flows = _track(flows)
-            elif _is_nat(group[0].chain):
-                flows = self._pass_nat(group, flows)
-            else:
-                flows = self._pass_group(group, flows)
+        for _, stage in stages:
+            flows = stage(flows)
         return flows
 
     def _attached(self, hook: Hook) -> Iterator[_Attached]:
@@ -527,6 +530,19 @@ def _track(flows: Flows) -> Flows:
             state = Tracking.STRAY if packet.stray else Tracking.REPLY
         _join(tracked, replace(packet, tracking=state), rest.members())
     return tracked
+
+
+def _translate_back(flows: Flows) -> Flows:
+    """The answer of a translated connection leaves from where the client asked."""
+    back: Flows = {}
+    for packet, rest in flows.items():
+        address, port = packet.asked
+        if packet.reply and packet.connected and packet.dnat is not False:
+            changed = replace(packet, local=single(address), port=single(port))
+        else:
+            changed = packet
+        _join(back, changed, rest.members())
+    return back
 
 
 def _join(flows: Flows, packet: Packet, clients: IntervalSet) -> None:

@@ -146,6 +146,38 @@ RULESETS: Mapping[str, Ruleset] = {
             "add rule ip t through ct state new drop",
         )
     ),
+    "answer-translated-back": Ruleset(
+        (
+            "add table inet t",
+            NAT,
+            f"add rule inet t nat tcp dport 25 dnat ip to {CONTAINER[0]}",
+            "add rule inet t nat tcp dport 26 redirect to :25",
+            "add chain inet t before { type filter hook postrouting priority 99; }",
+            f"add rule inet t before ip saddr {CONTAINER[0]} ip daddr {SOME} drop",
+            "add rule inet t before ip saddr 192.0.2.10 tcp sport 26 drop",
+            "add chain inet t after { type filter hook postrouting priority 101; }",
+            f"add rule inet t after ip saddr {CONTAINER[0]} drop",
+            "add rule inet t after ip6 saddr 2001:db8:1::10 tcp sport 26 drop",
+        )
+    ),
+    "answer-to-a-hidden-client-not-tracked": Ruleset(
+        (
+            "add table ip t",
+            "add chain ip t hide { type nat hook postrouting priority 100; }",
+            "add rule ip t hide snat to 192.0.2.11",
+            "add chain ip t raw { type filter hook prerouting priority -300; }",
+            "add rule ip t raw ip daddr != 172.17.0.2 iifname docker0 notrack",
+        )
+    ),
+    "answer-not-tracked": Ruleset(
+        (
+            "add table inet t",
+            NAT,
+            "add rule inet t nat tcp dport 25 redirect to :26",
+            "add chain inet t out { type filter hook output priority -300; }",
+            "add rule inet t out notrack",
+        )
+    ),
     "translated-to-the-container": Ruleset(
         (
             "add table inet t",
@@ -283,5 +315,9 @@ def record(folder: Path) -> None:
             (probe.source, probe.address, probe.port, probe.interface, admitted)
             for probe, admitted in zip(probes, asked.admitted, strict=True)
         ]
-        document = to_document(f"corner-{name}", asked.capture, asker.network, rows)
+        try:
+            document = to_document(f"corner-{name}", asked.capture, asker.network, rows)
+        except ValueError:
+            print(f"{name}: nft printed no valid JSON this time; what is recorded stays")
+            continue
         write(folder / f"corner-{name}.json", document)

@@ -109,7 +109,7 @@ class NftRuleset:
         hook = rng.choice(
             ("input",) * 8 + ("prerouting",) * 3 + ("forward", "output", "postrouting")
         )
-        priority = rng.choice((-300, -250, -150, -101, -10, 0, 0, 0, 1, 10, 50, 100, 150))
+        priority = rng.choice((-300, -250, -150, -101, -10, 0, 0, 0, 1, 10, 50, 99, 101, 150))
         policy = rng.choice(("accept", "accept", "drop"))
         if hook in ("output", "forward", "postrouting") and self._chance(0.7):
             policy = "accept"
@@ -278,7 +278,7 @@ class NftRuleset:
         maps = [name for key, name in table.maps if key == source]
         if maps and self._chance(0.25):
             return f"{source} vmap @{rng.choice(maps)}"
-        match rng.randrange(8):
+        match rng.randrange(9):
             case 0:
                 key, keys = "tcp dport", [*self._ports(), *rng.choice(((), ("*",)))]
             case 1:
@@ -294,6 +294,8 @@ class NftRuleset:
             case 6:
                 key = f"{source} . tcp dport"
                 keys = [f"{self._element(family)} . {rng.choice(PORTS)}"]
+            case 7:
+                key, keys = "ct mark", ["0", "0x11"]
             case _:
                 key, keys = "meta mark", ["0", "1-16", "0x11"]
         return f"{key} vmap {self._cases(keys, users)}"
