@@ -5,6 +5,7 @@ that says so; only what is no ruleset at all is an error.
 """
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
@@ -71,7 +72,8 @@ XT_REASON = "an iptables extension, which nft's JSON does not show"
 def parse(text: str, where: str = "nft -j list ruleset") -> tuple[Table, ...]:
     """All tables for IP packets. Raises FirewallError for what is no ruleset."""
     try:
-        document: Json = json.loads(text)
+        old = OLD_VERSION.search(text[:METAINFO])
+        document: Json = json.loads(text, object_hook=_doubt_cut_networks if old else None)
     except json.JSONDecodeError as error:
         raise FirewallError(f"{where}, line {error.lineno}, column {error.colno}", error.msg) from (
             error
@@ -84,6 +86,21 @@ def parse(text: str, where: str = "nft -j list ruleset") -> tuple[Table, ...]:
         return _Document(where, document["nftables"]).tables()
     except RecursionError as error:
         raise FirewallError(where, "nested too deep") from error
+
+
+METAINFO = 300  # characters in which nft names its version
+OLD_VERSION = re.compile(r'"version": *"0\.')
+CUT_LENGTH = 64
+
+
+def _doubt_cut_networks(body: Object) -> Object:
+    """Nft 0.9.8 shows IPv6 networks larger than /64 in a concatenation as /64."""
+    parts = body.get("concat")
+    for part in parts if isinstance(parts, list) else ():
+        network = part.get("prefix") if isinstance(part, dict) else None
+        if isinstance(part, dict) and isinstance(network, dict):
+            part["prefix"] = None if network.get("len") == CUT_LENGTH else network
+    return body
 
 
 FAMILIES = ("ip", "ip6", "inet", "netdev")
@@ -898,6 +915,8 @@ def _interface(name: str) -> IntervalSet:
 
 def _compound(value: Object, key: Selector | Fib) -> IntervalSet:
     network = value.get("prefix")
+    if "prefix" in value and network is None:
+        raise UnreadableError("an IPv6 network that nft 0.9 may show too small")
     if isinstance(network, dict):
         address, length = network.get("addr"), network.get("len")
         if isinstance(address, str) and isinstance(length, int) and not isinstance(length, bool):

@@ -9,6 +9,7 @@ from pathlib import Path
 from tests.firewall.kernel import corners
 from tests.firewall.kernel.tools import unavailable
 from tests.firewall.kernel.trials import KINDS, run
+from tests.lab import suites
 
 KEPT = Path("build/kernel-trials")
 
@@ -19,6 +20,7 @@ def main() -> int:
     parser.add_argument("--trials", type=int, default=20_000)
     parser.add_argument("--seed", type=int, default=secrets.randbits(32))
     parser.add_argument("--kind", choices=sorted(set(KINDS)), help="only rulesets of this kind")
+    parser.add_argument("--suite", choices=suites.SUITES, help="use the nft of this Debian release")
     parser.add_argument(
         "--keep", type=Path, default=KEPT, help=f"folder for counter-examples (default: {KEPT})"
     )
@@ -36,7 +38,8 @@ def main() -> int:
         return 0
     print(f"seed {arguments.seed}", flush=True)
     start = time.monotonic()
-    tally = run(arguments.seed, arguments.trials, arguments.keep, arguments.kind)
+    root = None if arguments.suite is None else suites.base(arguments.suite)
+    tally = run(arguments.seed, arguments.trials, arguments.keep, arguments.kind, root)
     for line in tally.lines():
         print(line)
     for line in tally.refused if arguments.refused else ():

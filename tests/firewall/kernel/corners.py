@@ -13,9 +13,10 @@ from tests.firewall.kernel.filters import Ruleset
 from tests.firewall.kernel.namespaces import Host, Probe
 from tests.firewall.kernel.scene import CONTAINER, OUTER, PLAIN, Scene
 from tests.firewall.kernel.trials import Asked, Asker
+from tests.lab import suites
 
-INPUT = "add chain inet t in { type filter hook input priority 0; policy accept; }"
-DROPPING = "add chain inet t in { type filter hook input priority 0; policy drop; }"
+INPUT = "add chain inet t incoming { type filter hook input priority 0; policy accept; }"
+DROPPING = "add chain inet t incoming { type filter hook input priority 0; policy drop; }"
 NAT = "add chain inet t nat { type nat hook prerouting priority -100; }"
 SOME = "203.0.113.64/26"
 CLIENTS = (
@@ -48,7 +49,7 @@ ODD_SOURCES = (
 
 def inet(*rules: str, base: str = INPUT) -> Ruleset:
     """One table with one chain on input."""
-    added = (f"add rule inet t in {rule}" for rule in rules)
+    added = (f"add rule inet t incoming {rule}" for rule in rules)
     return Ruleset(("add table inet t", base, *added))
 
 
@@ -127,9 +128,9 @@ RULESETS: Mapping[str, Ruleset] = {
     "network-of-whole-bytes-in-ct": Ruleset(
         (
             "add table ip t",
-            "add chain ip t in { type filter hook input priority 0; policy drop; }",
-            "add rule ip t in ct original saddr 10.0.0.0/8 accept",
-            "add rule ip t in ct original saddr 203.0.113.64/26 accept",
+            "add chain ip t incoming { type filter hook input priority 0; policy drop; }",
+            "add rule ip t incoming ct original saddr 10.0.0.0/8 accept",
+            "add rule ip t incoming ct original saddr 203.0.113.64/26 accept",
         )
     ),
     "map-of-marks-with-the-rest": inet(
@@ -291,6 +292,28 @@ ELSEWHERE: Mapping[str, tuple[Scene, Ruleset]] = {
 }
 
 
+INGRESS = "add chain netdev t arriving { type filter hook ingress device eth0 priority 0; }"
+# As the nft of another Debian release makes and shows them.
+OF_OTHER_NFT: Mapping[str, tuple[str, Ruleset]] = {
+    "pairs-with-networks": (
+        "bullseye",
+        inet(
+            "ip6 saddr . tcp dport { 2001:db8:5::/48 . 25, 2a00:1450::/64 . 26 } accept",
+            f"ip saddr . tcp dport {{ {SOME} . 25, 10.0.0.0/8 . 20-30 }} accept",
+            base=DROPPING,
+        ),
+    ),
+    "dormant-table-named-so": (
+        "trixie",
+        Ruleset(("add table inet t", DROPPING, "add table inet t { flags dormant; }")),
+    ),
+    "ingress-of-one-device": (
+        "trixie",
+        Ruleset(("add table netdev t", INGRESS, "add rule netdev t arriving tcp dport 25 drop")),
+    ),
+}
+
+
 def ask(asker: Asker, ruleset: Ruleset) -> tuple[list[Probe], Asked]:
     """All clients to some ports, over both devices."""
     probes = []
@@ -305,10 +328,17 @@ def ask(asker: Asker, ruleset: Ruleset) -> tuple[list[Probe], Asked]:
 
 def record(folder: Path) -> None:
     """Writes what the kernel says now."""
-    corners = {name: (PLAIN, ruleset) for name, ruleset in RULESETS.items()}
-    for name, (scene, ruleset) in (corners | dict(ELSEWHERE)).items():
+    # Of this machine, too, nft is run as a process, for a dormant table may crash it.
+    here = Path("/")
+    corners = {name: (PLAIN, ruleset, here) for name, ruleset in RULESETS.items()}
+    corners |= {name: (scene, ruleset, here) for name, (scene, ruleset) in ELSEWHERE.items()}
+    corners |= {
+        f"{name}-{suite}": (PLAIN, ruleset, suites.base(suite))
+        for name, (suite, ruleset) in OF_OTHER_NFT.items()
+    }
+    for name, (scene, ruleset, root) in corners.items():
         with Host(scene) as host:
-            asker = Asker(host)
+            asker = Asker(host, root)
             probes, asked = ask(asker, ruleset)
             asker.close()
         rows = [

@@ -5,6 +5,7 @@ import ctypes.util
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from mailwitness.firewall.reach import Capture
 from tests.firewall.kernel.tools import ToolError, run
@@ -39,9 +40,13 @@ class Ruleset:
 
 
 class Filters:
-    """The packet filters of the network namespace that this is made in."""
+    """The packet filters of the network namespace that this is made in.
 
-    def __init__(self) -> None:
+    With the root of another Debian, that one's nft makes and lists them: versions differ in both.
+    """
+
+    def __init__(self, root: Path | None = None) -> None:
+        self._root = root
         library = ctypes.CDLL(ctypes.util.find_library("nftables"))
         library.nft_ctx_new.restype = ctypes.c_void_p
         for name in ("nft_ctx_get_output_buffer", "nft_ctx_get_error_buffer"):
@@ -59,6 +64,8 @@ class Filters:
 
     def nft(self, command: str, *, json: bool = False) -> str | None:
         """What nft prints; None if it refuses."""
+        if self._root is not None:
+            return self._nft_of_root(command, json=json)
         self._library.nft_ctx_output_set_flags(self._context, JSON_OUTPUT if json else 0)
         status = self._library.nft_run_cmd_from_buffer(self._context, command.encode())
         said = self._library.nft_ctx_get_output_buffer(self._context)
@@ -101,6 +108,13 @@ class Filters:
             saved.get("ip6tables_legacy"),
             saved_sets,
         )
+
+    def _nft_of_root(self, command: str, *, json: bool) -> str | None:
+        try:
+            return run("chroot", str(self._root), "nft", *(("-j",) if json else ()), command)
+        except ToolError as error:
+            self.refused.append(f"{command}: {str(error)[-100:]}")
+            return None
 
     def capture(self) -> Capture:
         """All there is, whoever made it."""

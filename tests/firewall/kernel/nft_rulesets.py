@@ -38,7 +38,10 @@ class NftTable:
 
 
 class NftRuleset:
-    """Commands in their order; each may fail by itself without harm to the others."""
+    """Commands in their order; each may fail by itself without harm to the others.
+
+    No table is dormant: listing one as JSON corrupts the memory of libnftables before 1.1.
+    """
 
     def __init__(self, rng: random.Random, pool: Pool) -> None:
         self.rng = rng
@@ -80,8 +83,6 @@ class NftRuleset:
         for chain in nat:
             for _ in range(rng.randrange(1, 4)):
                 self._nat_rule(table, chain, users)
-        if self._chance(0.004):
-            self.commands.append(f"add table {table.at} {{ flags dormant; }}")
 
     def _rules(self, table: NftTable, base: str, hook: str, users: list[str]) -> None:
         if hook == "input" and self._chance(0.3):

@@ -72,13 +72,19 @@ class Wrong:
     part: Part
 
 
-def run(seed: int, trials: int, keep: Path | None, kind: str | None = None) -> Tally:
+def run(
+    seed: int,
+    trials: int,
+    keep: Path | None = None,
+    kind: str | None = None,
+    root: Path | None = None,
+) -> Tally:
     """Trials until there are so many. What was wrong is shrunk and kept in the folder, if any."""
     rng = random.Random(seed)
     tally = Tally()
     while tally.trials < trials:
         with Host(scene.draw(rng)) as host:
-            asker = Asker(host)
+            asker = Asker(host, root)
             try:
                 for _ in range(RULESETS_PER_SCENE):
                     _one(asker, tally, rng.getrandbits(32), kind, keep)
@@ -164,8 +170,8 @@ class Asked:
 class Asker:
     """Asks the kernel and the engine, in one host."""
 
-    def __init__(self, host: Host) -> None:
-        self.filters = Filters()
+    def __init__(self, host: Host, root: Path | None = None) -> None:
+        self.filters = Filters(root)
         self.network: Network = host.network()
         self._host = host
 
