@@ -174,7 +174,7 @@ RULESETS: Mapping[str, Ruleset] = {
         (
             "add table inet t",
             NAT,
-            "add rule inet t nat tcp dport 25 redirect to :26",
+            "add rule inet t nat tcp dport 26 redirect to :25",
             "add chain inet t out { type filter hook output priority -300; }",
             "add rule inet t out notrack",
         )
@@ -187,6 +187,18 @@ RULESETS: Mapping[str, Ruleset] = {
             f"add rule inet t nat tcp dport 25 dnat ip6 to {CONTAINER[1]}",
             DROPPING,
         )
+    ),
+    "negated-list-of-sets": save(
+        "-A INPUT -m set ! --match-set both src -j ACCEPT",
+        sets=(
+            "create some hash:net family inet",
+            f"add some {SOME}",
+            "create more hash:ip family inet",
+            "add more 10.1.2.3",
+            "create both list:set",
+            "add both some",
+            "add both more",
+        ),
     ),
     "negated-empty-set-legacy": save(
         "-A INPUT -m set ! --match-set empty src -j ACCEPT",
