@@ -1,15 +1,17 @@
 # The one command surface; CI calls the same targets.
 .DELETE_ON_ERROR:
-.PHONY: docs demo test unit lab-test lint types contract ansible-lint setup agent lab-up lab-down lab-shell lab-status record clean help
+.PHONY: docs demo test unit lab-test lint types contract ansible-lint setup agent lab-up lab-down lab-shell lab-status record kernel-trials clean help
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 # What the lab needs of Debian beside Python; installed where we are root on Debian.
-PACKAGES := ca-certificates debootstrap iproute2 nftables openssh-client openssl python3-venv systemd-container
+PACKAGES := ca-certificates debootstrap ipset iproute2 iptables nftables openssh-client openssl python3-venv systemd-container
+# How many trials `make kernel-trials` makes.
+TRIALS := 100000
 
 help: ## this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 15
 
 demo: setup ## audit the lab's mail hosts by the real playbook, and print where the report lies
 	@$(BIN)/python -m tests.lab demo
@@ -63,6 +65,9 @@ lab-shell: setup ## a shell in a host: make lab-shell HOST=good
 
 record: setup ## record the lab's evidence anew, for machines that cannot boot it
 	$(BIN)/python -m tests.lab record
+
+kernel-trials: setup ## the packet-filter engine against this kernel: make kernel-trials TRIALS=1000000
+	nice $(BIN)/python -m tests.firewall.kernel --trials $(TRIALS) $(if $(SEED),--seed $(SEED))
 
 clean: ## remove what was built here; the lab's state goes with its folder .lab, after lab-down
 	rm -rf build dist $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -3,8 +3,8 @@
 import io
 import json
 import tarfile
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,8 @@ from mailwitness.firewall.reach import Capture, Firewall, read
 from mailwitness.firewall.verdict import Part, Reachability
 
 ARCHIVE = Path(__file__).with_name("cases.tar.gz")
+# What the random trials (tests/firewall/kernel) found, and what real tools wrote.
+FOLDER = Path(__file__).with_name("cases")
 
 
 @dataclass(frozen=True)
@@ -43,8 +45,10 @@ class Case:
         return found
 
 
-def load(archive: Path = ARCHIVE) -> dict[str, Case]:
+def load(archive: Path = ARCHIVE, folder: Path = FOLDER) -> dict[str, Case]:
     cases = {}
+    for path in folder.glob("*.json"):
+        cases[path.stem] = from_document(json.loads(path.read_text("utf-8")))
     with tarfile.open(fileobj=io.BytesIO(archive.read_bytes())) as tar:
         for member in tar:
             content = tar.extractfile(member)
@@ -73,9 +77,71 @@ def from_document(document: Mapping[str, Any]) -> Case:
     )
 
 
+def to_document(
+    name: str,
+    capture: Capture,
+    around: Network,
+    answers: Iterable[tuple[str, str, int, str, bool]],
+) -> dict[str, Any]:
+    """The JSON form of a case. An answer: source, address, port, interface, admitted."""
+    filters = {field.name: getattr(capture, field.name) for field in fields(capture)}
+    if capture.nft is not None:
+        filters["nft"] = json.loads(capture.nft)
+    here, behind = around.listeners or (), around.forwarded or ()
+    return {
+        "id": name,
+        "kind": "capture",
+        "capture": {field: said for field, said in filters.items() if said},
+        "env": {
+            "ifaces": [
+                {"name": each.name, "addrs": list(each.addresses)} for each in around.interfaces
+            ],
+            "routes": [
+                {
+                    "family": each.family,
+                    "dst": each.destination,
+                    "dev": list(each.devices),
+                    "type": each.type,
+                }
+                for each in around.routes or ()
+            ],
+            "listeners": sorted(_listener_row(each) for each in here),
+            "forwarded": sorted(_listener_row(each) for each in behind),
+            "forwards": around.forwards,
+            "reverse_path": dict(around.reverse_path or ()),
+        },
+        "queries": [
+            {"src": source, "dst": address, "dport": port, "iif": interface, "admitted": admitted}
+            for source, address, port, interface, admitted in answers
+        ],
+    }
+
+
+def write(path: Path, document: Mapping[str, object]) -> None:
+    """A line for each part and for each query, so that a difference is one line."""
+    queries = document["queries"]
+    assert isinstance(queries, list)
+    parts = [
+        f'"{name}": {json.dumps(part)}' for name, part in document.items() if name != "queries"
+    ]
+    rows = ",\n".join(json.dumps(each) for each in queries)
+    head = ",\n".join(parts)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f'{{\n{head},\n"queries": [\n{rows}\n]\n}}\n', "utf-8")
+
+
+def _listener_row(listener: Listener) -> list[Any]:
+    return [listener.family, listener.address or "", listener.port]
+
+
 def _capture(document: Mapping[str, Any]) -> Capture:
     sets = document.get("ipset_save") or None
     match document["kind"]:
+        case "capture":
+            filters = dict(document["capture"])
+            if "nft" in filters:
+                filters["nft"] = json.dumps(filters["nft"])
+            return Capture(**filters)
         case "nft-json":
             return Capture(nft=json.dumps(document["ruleset"]), ipset=sets)
         case "mixed":
@@ -103,15 +169,31 @@ def network(env: Mapping[str, Any]) -> Network:
     return Network(
         tuple(Interface(each["name"], tuple(each["addrs"])) for each in env["ifaces"]),
         tuple(
-            Route(each["family"], each["dst"], (each["dev"],), each["type"])
+            Route(each["family"], each["dst"], _devices(each["dev"]), each["type"])
             for each in env["routes"]
         ),
-        frozenset(Listener(family, None, port) for port in env["listen"] for family in (4, 6)),
-        frozenset(
-            Listener(6 if ":" in address else 4, address, port)
-            for address, ports in env["fwd_listen"].items()
-            for port in ports
-        ),
-        forwards=True,
-        reverse_path=(),
+        frozenset(_listeners(env)),
+        frozenset(_forwarded(env)),
+        forwards=env.get("forwards", True),
+        reverse_path=tuple(env.get("reverse_path", {}).items()),
+    )
+
+
+def _devices(named: str | list[str]) -> tuple[str, ...]:
+    return (named,) if isinstance(named, str) else tuple(named)
+
+
+def _listeners(env: Mapping[str, Any]) -> Iterable[Listener]:
+    if "listeners" in env:
+        return (Listener(family, where or None, port) for family, where, port in env["listeners"])
+    return (Listener(family, None, port) for port in env["listen"] for family in (4, 6))
+
+
+def _forwarded(env: Mapping[str, Any]) -> Iterable[Listener]:
+    if "forwarded" in env:
+        return (Listener(family, where or None, port) for family, where, port in env["forwarded"])
+    return (
+        Listener(6 if ":" in address else 4, address, port)
+        for address, ports in env["fwd_listen"].items()
+        for port in ports
     )

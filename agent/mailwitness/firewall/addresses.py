@@ -144,9 +144,12 @@ MOST_HOLES = 14
 
 def union(sets: Iterable[IntervalSet]) -> IntervalSet:
     """All of them together, in one sort: n log n in the number of intervals."""
+    filled = [each for each in sets if each.points]
+    if len(filled) == 1:
+        return filled[0]
     spans: list[tuple[int, int]] = []
     open_from: int | None = None
-    for each in sets:
+    for each in filled:
         for low, high in _pairs(each.points):
             if high is not None:
                 spans.append((low, high))
@@ -167,54 +170,87 @@ class Remainder:
     """What is left of a set while one rule after the other takes its share.
 
     A rule costs the number of its own intervals, not of those that are left: the points stand in
-    a list that is changed in place.
+    short lists, of whole intervals each, that are changed in place.
     """
 
-    __slots__ = ("_points",)
+    __slots__ = ("_buckets", "_starts")
 
     def __init__(self, members: IntervalSet) -> None:
-        self._points = list(members.points)
+        self._fill(members)
+
+    def _fill(self, members: IntervalSet) -> None:
+        points = list(members.points)
+        if len(points) % 2:
+            points.append(OPEN_END)
+        self._buckets = [points[at : at + BUCKET] for at in range(0, len(points), BUCKET)]
+        self._starts = [bucket[0] for bucket in self._buckets]
 
     def __bool__(self) -> bool:
-        return bool(self._points)
+        return bool(self._buckets)
+
+    def _size(self) -> int:
+        return sum(map(len, self._buckets))
 
     def members(self) -> IntervalSet:
         """All that is left."""
-        return IntervalSet(tuple(self._points))
+        points = [point for bucket in self._buckets for point in bucket]
+        if points and points[-1] == OPEN_END:
+            points.pop()
+        return IntervalSet(tuple(points))
 
     def common(self, wanted: IntervalSet) -> IntervalSet:
         """The part of what is left that is wanted; it stays."""
         if wanted is EVERYTHING:
             return self.members()
-        if len(wanted.points) > len(self._points):
+        if len(wanted.points) > FEW and len(wanted.points) > self._size():
             return self.members() & wanted
         part: list[int] = []
         for low, high in _pairs(wanted.points):
-            part += _between(self._points, low, high)
+            end = OPEN_END if high is None else high
+            for at in self._touched(low, end):
+                part += _between(self._buckets[at], low, end)
+        if part and part[-1] == OPEN_END:
+            part.pop()
         return IntervalSet(tuple(part))
 
     def discard(self, unwanted: IntervalSet) -> None:
         """Takes it away."""
         if unwanted is EVERYTHING:
-            self._points = []
-        elif len(unwanted.points) > len(self._points):
-            self._points = list((self.members() - unwanted).points)
+            self._fill(NOTHING)
+        elif len(unwanted.points) > FEW:
+            self._fill(self.members() - unwanted)
         else:
             for low, high in _pairs(unwanted.points):
-                self._cut(low, high)
+                self._cut(low, OPEN_END if high is None else high)
 
-    def _cut(self, low: int, high: int | None) -> None:
-        points = self._points
-        first = bisect_left(points, low)
-        last = len(points) if high is None else bisect_right(points, high)
-        edges = [low] if first % 2 else []
-        if last % 2 and high is not None:
-            edges.append(high)
-        points[first:last] = edges
+    def _touched(self, low: int, high: int) -> range:
+        """The buckets that may hold a part of the interval."""
+        first = max(bisect_right(self._starts, low) - 1, 0)
+        return range(first, max(bisect_left(self._starts, high), first))
+
+    def _cut(self, low: int, high: int) -> None:
+        for at in reversed(self._touched(low, high)):
+            points = self._buckets[at]
+            first = bisect_left(points, low)
+            last = bisect_right(points, high)
+            edges = [low] if first % 2 else []
+            if last % 2:
+                edges.append(high)
+            points[first:last] = edges
+            halves = [points] if len(points) <= 2 * BUCKET else [points[:BUCKET], points[BUCKET:]]
+            halves = halves if points else []
+            self._buckets[at : at + 1] = halves
+            self._starts[at : at + 1] = [half[0] for half in halves]
 
     def add(self, members: IntervalSet) -> None:
         """Puts some back."""
-        self._points = list((self.members() | members).points)
+        self._fill(self.members() | members)
+
+
+# Above all members: ends the last interval of a bucket, where that is open.
+OPEN_END = 1 << 200
+BUCKET = 1024  # points, an even number
+FEW = 16  # points from which on a new list is faster than many changes of the old one
 
 
 def parse_address(text: str) -> tuple[int, int]:

@@ -175,6 +175,8 @@ def _number(text: str) -> int:
 
 def _content(name: str, found: IpSet, keys: tuple[Key, ...], family: int) -> Content:
     """The elements, with the holes that `nomatch` cuts: the longest prefix has the last word."""
+    if "iface" in found.parts:
+        return _by_device(found, keys, family)
     places = [index for index, part in enumerate(found.parts) if part == "net"]
     holes = any(nomatch for _, nomatch in found.elements)
     if holes and len(places) != 1:
@@ -196,6 +198,29 @@ def _content(name: str, found: IpSet, keys: tuple[Key, ...], family: int) -> Con
     for rest, members in grouped.items():
         merged = _layered(members) if holes else union(values for _, values, _ in members)
         rows.append((*rest[:at], merged, *rest[at:]))
+    return Content(tuple(rows))
+
+
+def _by_device(found: IpSet, keys: tuple[Key, ...], family: int) -> Content:
+    """hash:net,iface: the longest prefix, of whatever device, hides all shorter ones.
+
+    That is the `multi` of mtype_test_cidrs() in ip_set_hash_gen.h.
+    """
+    by_length: dict[int, list[tuple[IntervalSet, IntervalSet, bool]]] = {}
+    for element, nomatch in found.elements:
+        network_text, _, device = element.partition(",")
+        values = _values("net", network_text, keys[0])
+        row = (values, _values("iface", device, keys[1]), nomatch)
+        by_length.setdefault(_length(network_text, WIDTH[family]), []).append(row)
+    rows = []
+    hidden = NOTHING
+    for bits in sorted(by_length, reverse=True):
+        by_device: dict[IntervalSet, list[IntervalSet]] = {}
+        for values, device_values, nomatch in by_length[bits]:
+            if not nomatch:
+                by_device.setdefault(device_values, []).append(values)
+        rows += [(union(nets) - hidden, device) for device, nets in by_device.items()]
+        hidden |= union(values for values, _, _ in by_length[bits])
     return Content(tuple(rows))
 
 

@@ -451,7 +451,7 @@ class _RuleReader:
         text = _first(options.get("--to-destination"))
         if not text or len(options["--to-destination"]) > 1:
             return Target(unknown="a translation of an unknown form")
-        if self._family == 4:  # noqa: PLR2004
+        if self._family == 4 or text.count(":") == 1:  # noqa: PLR2004
             addresses, _, ports = text.partition(":")
         elif text.startswith("["):
             addresses, _, ports = text[1:].partition("]")
@@ -698,7 +698,8 @@ def _rpfilter(options: list[_Option]) -> list[Step]:
     names = {option.name for option in options}
     if names - {"--loose", "--invert", "--validmark"}:
         raise UnreadableError("rpfilter with options")
-    key = Fib(Field.SADDR, FibResult.DEVICE, None if "--loose" in names else Field.IIF)
+    device = None if "--loose" in names else Field.IIF
+    key = Fib(Field.SADDR, FibResult.DEVICE, device, marked="--validmark" in names)
     return [Match((key,), _one(IntervalSet((1,))), negated="--invert" in names)]
 
 

@@ -158,11 +158,11 @@ class Network:
         own = self.own(family, device)
         elsewhere = self.own(family) - own
         multicast, broadcast = (
-            (between(224 << 24, (240 << 24) - 1), self._broadcast(device))
+            (between(224 << 24, (240 << 24) - 1), self.broadcast(device))
             if family == V4
             else (between(0xFF << 120, (1 << 128) - 1), NOTHING)
         )
-        unsure = self._network_addresses() if family == V4 else NOTHING
+        unsure = self.lowest_addresses() if family == V4 else NOTHING
         special = own | multicast | broadcast | unsure | elsewhere
         cells = [
             (own, _type("local")),
@@ -190,7 +190,7 @@ class Network:
         cells.append((rest, _type("unicast" if family == V4 else "unreachable")))
         return tuple(cells)
 
-    def _broadcast(self, device: str | None) -> IntervalSet:
+    def broadcast(self, device: str | None = None) -> IntervalSet:
         """255.255.255.255, 0.0.0.0, and the highest address of each network of the host."""
         found = [single((1 << 32) - 1), single(0)]
         for name, addresses in self._own[V4].items():
@@ -200,13 +200,17 @@ class Network:
                         found.append(single(value | (1 << 32 - bits) - 1))
         return union(found)
 
-    def _network_addresses(self) -> IntervalSet:
-        """The lowest of each network: a broadcast address until Linux 5.14, not since."""
+    def lowest_addresses(self) -> IntervalSet:
+        """The lowest of each IPv4 network: a broadcast address until Linux 5.14, not since."""
+        return self._lowest_addresses(V4) - LOOPBACK
+
+    def _lowest_addresses(self, family: int) -> IntervalSet:
+        width = WIDTH[family]
         return union(
-            single(value >> 32 - bits << 32 - bits)
-            for addresses in self._own[V4].values()
+            single(value >> width - bits << width - bits)
+            for addresses in self._own[family].values()
             for value, bits in addresses
-            if bits < POINT_TO_POINT and value >> 24 != LOOPBACK_NET
+            if bits < width - 1
         )
 
     def listens(self, family: int, address: int, port: int, *, here: bool) -> bool:
@@ -228,8 +232,11 @@ class Network:
         and 240.0.0.0/4 is not; ip6_rcv_core() for IPv6. The host's own addresses are refused or
         answered over lo.
         """
-        refused = MARTIANS_4 if family == V4 else MARTIANS_6
-        return refused | self.own(family)
+        if family == V4:
+            return MARTIANS_4 | self.own(family)
+        # A router has the lowest address of each of its networks, too (RFC 4291, 2.6.1).
+        anycast = self._lowest_addresses(V6) if self.forwards is not False else NOTHING
+        return MARTIANS_6 | self.own(family) | anycast
 
 
 def _type(*names: str) -> IntervalSet:
@@ -242,7 +249,10 @@ def _scope(address: int) -> int:
 
 
 LINK_LOCAL = prefix(0xFE80 << 112, 10, 128)
+# Without its first address, which is the routers' own (RFC 4291, 2.6.1).
+LINK_NETWORK = prefix(0xFE80 << 112, 64, 128) - single(0xFE80 << 112)
 LOOPBACK_NET = 127
+LOOPBACK_6 = 1
 LOOPBACK = prefix(LOOPBACK_NET << 24, 8, 32)
 MARTIANS_4 = union(
     (

@@ -5,6 +5,7 @@ that says so; only what is no ruleset at all is an error.
 """
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
@@ -71,7 +72,8 @@ XT_REASON = "an iptables extension, which nft's JSON does not show"
 def parse(text: str, where: str = "nft -j list ruleset") -> tuple[Table, ...]:
     """All tables for IP packets. Raises FirewallError for what is no ruleset."""
     try:
-        document: Json = json.loads(text)
+        old = OLD_VERSION.search(text[:METAINFO])
+        document: Json = json.loads(text, object_hook=_doubt_cut_networks if old else None)
     except json.JSONDecodeError as error:
         raise FirewallError(f"{where}, line {error.lineno}, column {error.colno}", error.msg) from (
             error
@@ -80,7 +82,25 @@ def parse(text: str, where: str = "nft -j list ruleset") -> tuple[Table, ...]:
         raise FirewallError(where, "nested too deep") from error
     if not isinstance(document, dict) or not isinstance(document.get("nftables"), list):
         raise FirewallError(where, 'no list of "nftables"')
-    return _Document(where, document["nftables"]).tables()
+    try:
+        return _Document(where, document["nftables"]).tables()
+    except RecursionError as error:
+        raise FirewallError(where, "nested too deep") from error
+
+
+METAINFO = 300  # characters in which nft names its version
+OLD_VERSION = re.compile(r'"version": *"0\.')
+CUT_LENGTH = 64
+
+
+def _doubt_cut_networks(body: Object) -> Object:
+    """Nft 0.9.8 shows IPv6 networks larger than /64 in a concatenation as /64."""
+    parts = body.get("concat")
+    for part in parts if isinstance(parts, list) else ():
+        network = part.get("prefix") if isinstance(part, dict) else None
+        if isinstance(part, dict) and isinstance(network, dict):
+            part["prefix"] = None if network.get("len") == CUT_LENGTH else network
+    return body
 
 
 FAMILIES = ("ip", "ip6", "inet", "netdev")
@@ -91,6 +111,7 @@ class _TableParts:
     """What the objects of one table have brought so far."""
 
     age: int
+    doubt: str  # why the table may be asleep
     chains: dict[str, Base | None] = field(default_factory=dict)
     rules: dict[str, list[Object]] = field(default_factory=dict)
     sets: dict[str, Object] = field(default_factory=dict)
@@ -122,15 +143,16 @@ class _Document:
         table = (family, _text(body, "name" if kind == "table" else "table", where))
         if kind == "table":
             age = body.get("handle")
-            self._parts[table] = _TableParts(age if isinstance(age, int) else 0)
-            if "dormant" in _words(body.get("flags")):
+            flags = body.get("flags")
+            self._parts[table] = _TableParts(age if isinstance(age, int) else 0, _doubt(flags))
+            if "dormant" in _words(flags):
                 self._asleep.add(table)
             return
         parts = self._parts.get(table)
         if parts is None:
             raise FirewallError(where, f"table {' '.join(table)} was not listed before")
         if kind == "chain":
-            parts.chains[_text(body, "name", where)] = _base(body, where)
+            parts.chains[_text(body, "name", where)] = _base(body, parts.doubt, where)
         elif kind == "rule":
             chain = _text(body, "chain", where)
             if chain not in parts.chains:
@@ -174,7 +196,7 @@ def _words(value: Json) -> list[str]:
     return [each for each in value if isinstance(each, str)] if isinstance(value, list) else []
 
 
-def _base(body: Object, where: str) -> Base | None:
+def _base(body: Object, doubt: str, where: str) -> Base | None:
     if "hook" not in body:
         return None
     priority = body.get("prio")
@@ -183,13 +205,29 @@ def _base(body: Object, where: str) -> Base | None:
     hook = _text(body, "hook", where)
     if hook not in set(Hook):
         raise FirewallError(where, f"hook {hook[:40]!r} is not known")
+    devices = tuple(_words(body.get("dev")))
+    bound_to_one = hook in (Hook.INGRESS, Hook.EGRESS)
     return Base(
         Hook(hook),
         priority,
         nat=body.get("type") == "nat",
         accepts=body.get("policy") != "drop",
-        devices=tuple(_words(body.get("dev"))),
+        devices=devices,
+        doubt="nft's JSON does not name the device of a chain"  # before nft 1.0.8
+        if bound_to_one and not devices
+        else doubt,
     )
+
+
+def _doubt(flags: Json) -> str:
+    """Why a table may be asleep: for the flag `dormant` nft prints garbage before 1.1."""
+    listed = flags if isinstance(flags, list) else [flags]
+    if flags is None or all(isinstance(each, str) and each in TABLE_FLAGS for each in listed):
+        return ""
+    return "nft's JSON does not name the flags of a table"
+
+
+TABLE_FLAGS = frozenset({"dormant", "owner", "persist"})
 
 
 def _fillings(rule: Object) -> Iterator[tuple[str, str]]:
@@ -244,6 +282,17 @@ VERDICTS = {
 }
 
 
+# A `meta nfproto` before it is left out by nft 1.0.6 to 1.1.3.
+RESET_REASON = "nft does not show whether a tcp reset is for one address family only"
+HARMLESS_FIELDS = frozenset({"dscp", "ecn", "ttl", "hoplimit", "flowlabel"})
+OF_FAMILY = {
+    family: Match((Selector(Field.NFPROTO),), Content(((single(number),),)))
+    for family, number in ((4, 2), (6, 10))
+}
+# A rejection by ICMP is for packets of its family alone.
+ICMP_FAMILIES: Mapping[Json, int] = {"icmp": 4, "icmpv6": 6}
+
+
 class _Rules:
     """Reads the rules of one table."""
 
@@ -265,6 +314,8 @@ class _Rules:
                 match_only = isinstance(each, dict) and "match" in each
                 reason = str(error)
                 steps.append(Unknown(reason) if match_only else Opaque(reason))
+        if self._family in ("inet", "netdev") and _resets(expressions) and not _names_family(steps):
+            steps.insert(0, Unknown(RESET_REASON))
         place = f"handle {body['handle']}" if isinstance(body.get("handle"), int) else ""
         return Rule(place, describe(expressions), with_joined(steps))
 
@@ -278,6 +329,8 @@ class _Rules:
             return [Unknown(CONDITIONAL[name])]
         if name in OPAQUE:
             return [Opaque(OPAQUE[name])]
+        if name == "reject" and isinstance(body, dict) and body.get("type") in ICMP_FAMILIES:
+            return [*self._needs_family(ICMP_FAMILIES[body["type"]]), Verdict(Kind.DROP)]
         if name in VERDICTS or name in ("jump", "goto"):
             return [_verdict(statement)]
         reader: Callable[[Object], list[Step]] | None = {
@@ -306,10 +359,14 @@ class _Rules:
             return needs
         if op in ("in", "!") and not _is_lookup(right):
             return [*needs, _flag_match(keys, right, negated=op == "!")]
+        if _may_be_cut(left, right):
+            raise UnreadableError("a network of whole bytes, which nft prints like an address")
         if op in ("==", "in", "!="):
             content = self._content(right, keys)
             return [*needs, Match(keys, content, negated=op == "!=")]
         if op in ("<", ">", "<=", ">=") and len(keys) == 1:
+            if isinstance(keys[0], Unknown):
+                raise UnreadableError(keys[0].reason)
             value = _values(right, keys[0]).only()
             if value is None:
                 raise UnreadableError(f"{op} with more than one value")
@@ -383,10 +440,7 @@ class _Rules:
 
     def _needs_family(self, family: int) -> list[Step]:
         """In a table of both families nft first asks for the right one, which it does not show."""
-        if self._family in ("ip", "ip6"):
-            return []
-        values = single(2 if family == 4 else 10)  # noqa: PLR2004
-        return [Match((Selector(Field.NFPROTO),), Content(((values,),)))]
+        return [] if self._family in ("ip", "ip6") else [OF_FAMILY[family]]
 
     def _content(self, right: Json, keys: tuple[Key, ...]) -> Content:
         """The elements on the right side of a match."""
@@ -478,9 +532,19 @@ class _Rules:
             name = json.dumps(value)
             values[name] = value
             elements.setdefault(name, []).append(key)
-        if any(_element(key) == "*" for key, _ in pairs):
-            raise UnreadableError("a map of values with a catch-all")
-        return keys, [(_elements(elements[name], keys), values[name]) for name in values], needs
+        contents = {name: _elements(each, keys) for name, each in elements.items()}
+        catch_all = next((json.dumps(value) for key, value in pairs if _element(key) == "*"), None)
+        if catch_all is not None:
+            if len(keys) > 1:
+                raise UnreadableError("a map of several keys with a catch-all")
+            taken = union(
+                values
+                for name, content in contents.items()
+                if name != catch_all
+                for (values,) in content.rows
+            )
+            contents[catch_all] = Content(((EVERYTHING - taken,),))
+        return keys, [(contents[name], values[name]) for name in values], needs
 
     # Statements that change the packet
 
@@ -496,20 +560,29 @@ class _Rules:
                 keys, cases, needs = self._cases(value["map"])
                 changes = tuple((content, _mark_change(each, mark)) for content, each in cases)
                 return [*needs, SetMark(mark, keys, changes)]
-            return [SetMark(mark, (), ((ANY, _mark_change(value, mark)),))]
+            change = SetMark(mark, (), ((ANY, _mark_change(value, mark)),))
+            return [*self._needs_within(value), change]
         harmless = (
             (kind == "meta" and name in ("priority", "nftrace", "secmark"))
             or (kind == "ct" and name in ("label", "helper", "event", "secmark", "timeout"))
             or kind in ("tcp option", "exthdr", "ip option")
-            or (
-                kind == "payload"
-                and isinstance(what, dict)
-                and what.get("field") in ("dscp", "ecn", "ttl", "hoplimit", "flowlabel")
-            )
         )
         if harmless:
             return []
+        if kind == "payload" and isinstance(what, dict) and what.get("field") in HARMLESS_FIELDS:
+            return self._payload(what)[1]
         raise UnreadableError(f"{kind} {name or ''} is set")
+
+    def _needs_within(self, value: Json) -> list[Step]:
+        """The address families that an expression asks for somewhere inside."""
+        if isinstance(value, list):
+            return [need for each in value for need in self._needs_within(each)]
+        if not isinstance(value, dict):
+            return []
+        payload = value.get("payload")
+        if isinstance(payload, dict):
+            return self._payload(payload)[1]
+        return [need for each in value.values() for need in self._needs_within(each)]
 
     def _fill(self, body: Object) -> list[Step]:
         """An element is added to a set; where the set is full the rule ends."""
@@ -667,6 +740,34 @@ def _connection(body: Object) -> tuple[Key, list[Step]]:
     return (Selector(found) if found else Unknown(f"ct {name[:40]}")), []
 
 
+def _resets(expressions: list[Json]) -> bool:
+    for each in expressions:
+        body = each.get("reject") if isinstance(each, dict) else None
+        if isinstance(body, dict) and body.get("type") == "tcp reset":
+            return True
+    return False
+
+
+def _names_family(steps: list[Step]) -> bool:
+    families = {Selector(Field.NFPROTO), Selector(Field.ETHERTYPE)}
+    return any(isinstance(step, Match) and families & set(step.keys) for step in steps)
+
+
+def _may_be_cut(left: Json, right: Json) -> bool:
+    """`ct original saddr 10.1.0.0/16`, and any of whole bytes, prints as 0.0.10.1 up to 1.1.3."""
+    if not isinstance(left, dict) or not isinstance(right, str):
+        return False
+    asked = left.get("ct")
+    # With a family ("ip saddr") it is another expression, which is shown right.
+    if not isinstance(asked, dict) or asked.get("key") not in ("saddr", "daddr"):
+        return False
+    try:
+        family, value = parse_address(right)
+    except ValueError:
+        return False
+    return not value >> WIDTH[family] - 8
+
+
 def _fib(body: Object) -> Key:
     flags = set(_words(body.get("flags")))
     result = {"type": FibResult.TYPE, "oif": FibResult.DEVICE, "oifname": FibResult.DEVICE}.get(
@@ -676,9 +777,13 @@ def _fib(body: Object) -> Key:
     addresses = flags & set(of)
     devices = {"iif": Field.IIF, "oif": Field.OIF}
     device = flags & set(devices)
-    if result is None or len(addresses) != 1 or len(device) > 1 or flags - set(of) - set(devices):
+    if result is None or len(addresses) != 1 or len(device) > 1 or flags - FIB_FLAGS:
         return Unknown("a routing lookup (fib)")
-    return Fib(of[addresses.pop()], result, devices[device.pop()] if device else None)
+    bound = devices[device.pop()] if device else None
+    return Fib(of[addresses.pop()], result, bound, marked="mark" in flags)
+
+
+FIB_FLAGS = frozenset({"saddr", "daddr", "iif", "oif", "mark"})
 
 
 # Values
@@ -810,6 +915,8 @@ def _interface(name: str) -> IntervalSet:
 
 def _compound(value: Object, key: Selector | Fib) -> IntervalSet:
     network = value.get("prefix")
+    if "prefix" in value and network is None:
+        raise UnreadableError("an IPv6 network that nft 0.9 may show too small")
     if isinstance(network, dict):
         address, length = network.get("addr"), network.get("len")
         if isinstance(address, str) and isinstance(length, int) and not isinstance(length, bool):
@@ -838,7 +945,7 @@ def _fib_values(value: Json, key: Fib) -> IntervalSet:
     elif isinstance(value, bool):
         # `exists` and `missing`: any device at all, or none.
         return IntervalSet((1,)) if value else single(0)
-    elif value == 0:
+    elif value in (0, "0"):
         return single(0)
     elif isinstance(value, str):
         return _interface(value)

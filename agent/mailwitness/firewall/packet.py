@@ -21,7 +21,7 @@ from mailwitness.firewall.addresses import (
     single,
     union,
 )
-from mailwitness.firewall.network import V4, Network
+from mailwitness.firewall.network import LINK_LOCAL, LINK_NETWORK, V4, Network
 from mailwitness.firewall.ruleset import (
     NEEDS_CONNECTION,
     STATES,
@@ -70,6 +70,7 @@ class Packet:
     dnat: bool | None = False  # None: translated, and it may have changed nothing
     client_hidden: bool = False  # the client's address was translated
     stray: bool = False  # a SYN-ACK whose SYN was not tracked
+    leads_to: str = ""  # the device that a forwarded answer will be routed to
 
     @property
     def connected(self) -> bool:
@@ -147,6 +148,7 @@ IPV4_LENGTHS = between(40, 80)  # a header of 20 bytes each and up to 40 of TCP 
 IPV6_LENGTHS = between(60, 100)
 CLIENT_PORTS = between(1024, 65535)
 PACKET_HOST = 0
+HIDDEN = "the client's address is translated"
 
 # Status bits that are known of a SYN: expected, seen-reply, assured, confirmed, snat, dnat.
 STATUS_KNOWN = 0x3F
@@ -169,7 +171,7 @@ def read(key: Key, packet: Packet, network: Network) -> Reading:
         return _read_status(key, packet)
     if _is_client(field, packet):
         if packet.client_hidden and field not in (Field.CT_SADDR, Field.CT_DADDR):
-            return Known(EVERYTHING, "the client's address is translated")
+            return Known(EVERYTHING, HIDDEN)
         return Client(key.mask, WIDTH[packet.family])
     known = _constant(field, packet)
     if key.mask is None:
@@ -280,6 +282,8 @@ def _read_status(key: Selector, packet: Packet) -> Known:
 
 
 def _read_fib(key: Fib, packet: Packet, network: Network) -> Reading:
+    if key.marked and packet.mark != 0:
+        return Known(EVERYTHING, "a routing lookup by mark")
     device = {Field.IIF: packet.iif, Field.OIF: packet.oif, None: None}.get(key.device)
     if key.result is FibResult.TYPE:
         cells = network.types(packet.family, device)
@@ -288,19 +292,33 @@ def _read_fib(key: Fib, packet: Packet, network: Network) -> Reading:
         if cells is not None and device is not None:
             # The route must lead over the device; the answer is the device then, or none.
             number = interface_number(device)
-            cells = tuple((who, _over(device_set, number)) for who, device_set in cells)
-    reason = f"fib {key.of}: the routes were not captured in full"
+            # Of several next hops IPv6 asks one only, chosen by a hash.
+            one_of = packet.family != V4
+            cells = tuple((who, _over(devices, number, one_of=one_of)) for who, devices in cells)
+    reason = f"fib {key.of}: the captured routes do not tell"
     if cells is None:
         return Known(EVERYTHING, reason)
     if _is_client(key.of, packet):
-        return Known(EVERYTHING, reason) if packet.client_hidden else Cells(cells, reason)
+        if packet.client_hidden:
+            return Known(EVERYTHING, HIDDEN)
+        if packet.family != V4 and key.result is FibResult.DEVICE:
+            # nft_fib6_flowi_init() asks for a link-local address on the packet's own device.
+            own = EVERYTHING if packet.reply else single(interface_number(packet.iif))
+            cells = (
+                *((who - LINK_LOCAL, devices) for who, devices in cells),
+                (LINK_NETWORK, own),
+                (LINK_LOCAL - LINK_NETWORK, EVERYTHING),
+            )
+        return Cells(cells, reason)
     values = union(values for who, values in cells if who.overlaps(packet.local))
     return Known(values, reason)
 
 
-def _over(devices: IntervalSet, number: int) -> IntervalSet:
+def _over(devices: IntervalSet, number: int, *, one_of: bool) -> IntervalSet:
     """What a lookup bound to a device finds: it, where any next hop uses it, or nothing."""
-    return single(number) if number in devices else single(0)
+    if number not in devices:
+        return single(0)
+    return single(number) | single(0) if one_of and devices.only() is None else single(number)
 
 
 def holds(match: Match, packet: Packet, network: Network) -> Condition:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import Enum, StrEnum, auto
 from functools import cached_property
 
-from mailwitness.firewall.addresses import IntervalSet
+from mailwitness.firewall.addresses import WIDTH, IntervalSet
 
 
 class FirewallError(Exception):
@@ -101,12 +101,14 @@ class FibResult(Enum):
 class Fib:
     """A question to the routing table about an address of the packet.
 
-    With a device (IIF or OIF) it is bound to that one: nft's `fib saddr . iif`.
+    With a device (IIF or OIF) it is bound to that one: nft's `fib saddr . iif`. With the mark it
+    may follow other rules than those of the main table.
     """
 
     of: Field
     result: FibResult
     device: Field | None = None
+    marked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,13 +291,17 @@ class Hook(StrEnum):
 
 @dataclass(frozen=True)
 class Base:
-    """How a base chain is attached. An empty tuple of devices: it is not bound to any."""
+    """How a base chain is attached. An empty tuple of devices: it is not bound to any.
+
+    `doubt` is the reason why packets may not pass it at all, if the capture leaves that open.
+    """
 
     hook: Hook
     priority: int
     nat: bool
     accepts: bool  # the policy
     devices: tuple[str, ...] = ()
+    doubt: str = ""
 
 
 @dataclass(frozen=True)
@@ -344,6 +350,39 @@ class Ruleset:
         """The number of rules."""
         return sum(len(chain.rules) for table in self.tables for chain in table.chains.values())
 
+    @cached_property
+    def tracked(self) -> frozenset[int]:
+        """The address families whose connections are surely tracked.
+
+        The kernel begins to with the first rule that asks for connections or translates them
+        (nf_ct_netns_get()), wherever the rule stands. A nat chain alone is not enough.
+        """
+        return frozenset(
+            family
+            for family in WIDTH
+            if any(
+                _asks_for_connections(step, family)
+                for table in self.tables
+                if table.serves(family) and table.family != "netdev"
+                for chain in table.chains.values()
+                for rule in chain.rules
+                for step in rule.steps
+            )
+        )
+
+
+def _asks_for_connections(step: Step, family: int) -> bool:
+    match step:
+        case Match(keys):
+            fields = {key.field for key in keys if isinstance(key, Selector)}
+            return bool(fields & (NEEDS_CONNECTION | {Field.CT_STATE, Field.XT_STATE}))
+        case SetMark(mark):
+            return mark is Mark.CONNECTION
+        case Translate(cases=cases):
+            return any(target.family in (None, family) for _, target in cases)
+        case _:
+            return False
+
 
 NEIGHBOURS = (
     {Field.SPORT, Field.DPORT},
@@ -356,12 +395,10 @@ def with_joined(steps: list[Step]) -> tuple[Step, ...]:
     """The steps, those `!=` that the tools may have joined put together."""
     found: dict[Field, Match] = {}
     for step in steps:
-        if isinstance(step, Match) and step.negated and len(step.keys) == 1:
-            ((values,), *more) = step.content.rows
-            key = step.keys[0]
-            plain = isinstance(key, Selector) and key.mask is None
-            if plain and not more and values.only() is not None and isinstance(key, Selector):
-                found[key.field] = step
+        match step:
+            case Match((Selector(field, None),), Content(((values,),)), negated=True):
+                if values.only() is not None:
+                    found[field] = step
     for pair in NEIGHBOURS:
         if pair <= set(found):
             joined = tuple(step for field, step in found.items() if field in pair)

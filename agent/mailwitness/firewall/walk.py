@@ -10,8 +10,9 @@ The order of things: https://wiki.nftables.org/wiki-nftables/index.php/Netfilter
 include/uapi/linux/netfilter_ipv4.h for the priorities.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import groupby
 
 from mailwitness.firewall.addresses import (
@@ -20,11 +21,13 @@ from mailwitness.firewall.addresses import (
     IntervalSet,
     Remainder,
     format_address,
+    single,
     union,
 )
-from mailwitness.firewall.network import LINK_LOCAL, LOOPBACK, V4, Network
+from mailwitness.firewall.network import LINK_LOCAL, LINK_NETWORK, LOOPBACK, LOOPBACK_6, V4, Network
 from mailwitness.firewall.packet import (
     ALWAYS,
+    HIDDEN,
     NEVER,
     Condition,
     Packet,
@@ -135,6 +138,10 @@ class Walk:
         self._family = syn.family
         refused = self._network.never_arrive(syn.family)
         self._block(clients & refused, "a source that never arrives here over the network")
+        if syn.family != V4 and LOOPBACK_6 in syn.local:
+            # ip6_rcv_core(); for IPv4 the routing decides, see _route().
+            self._block(clients - refused, "an address that only the host itself can ask")
+            return
         flows = self._arrive({syn: Remainder(clients - refused)})
         here: Flows = {}
         through: Flows = {}
@@ -146,7 +153,15 @@ class Walk:
         self._listen(through)
         self._reply = True
         answers = self._answers(here)
-        answers_through = self._arrive(self._answers(through))
+        answers_through: Flows = {}
+        for packet, rest in self._arrive(self._answers(through)).items():
+            if packet.client_hidden and not packet.connected:
+                text = "the answer is not tracked and goes to the address that hid the client"
+                self._block(rest.members(), text)
+                continue
+            # Only now is it routed.
+            routed = replace(packet, oif=packet.leads_to, leads_to="")
+            _join(answers_through, routed, rest.members())
         leaving = self._leave(self._pass(Hook.OUTPUT, answers))
         leaving_through = self._leave(self._pass(Hook.FORWARD, answers_through))
         for flow in (leaving, leaving_through):
@@ -175,6 +190,11 @@ class Walk:
         network = self._network
         own = network.own(packet.family)
         clients = self._check_reverse_path(packet, clients)
+        if packet.family != V4 and not own.overlaps(packet.local):
+            self._block(clients & LINK_LOCAL, "a link-local source, which is not forwarded")
+            clients -= LINK_LOCAL
+        elif not own.overlaps(packet.local):
+            clients = self._no_broadcast(clients)
         if packet.family == V4 and packet.local.overlaps(LOOPBACK):
             # sysctl route_localnet is off unless somebody wanted just this.
             self._give_up(clients, "translated to a loopback address", Layer.ROUTING)
@@ -220,6 +240,7 @@ class Walk:
         over = [who for who, devices in cells if packet.iif in device_names(devices)]
         routed = [who for who, devices in cells if device_names(devices)]
         straight = union(over)
+        clients = self._no_broadcast(clients)
         if setting == 1:
             passed = straight
             self._block(clients - passed, "rp_filter: the way back leads over another device")
@@ -230,6 +251,15 @@ class Walk:
             passed = straight
             self._give_up(clients - passed, "whether rp_filter is on is not known", Layer.ROUTING)
         return clients & passed
+
+    def _no_broadcast(self, clients: IntervalSet) -> IntervalSet:
+        """Without those whose route back is that of a broadcast."""
+        network = self._network
+        self._block(clients & network.broadcast(), "a broadcast address as the source")
+        lowest = network.lowest_addresses()
+        reason = "the lowest address of a network, which is a broadcast to Linux before 5.14"
+        self._give_up(clients & lowest, reason, Layer.ROUTING)
+        return clients - network.broadcast() - lowest
 
     def _listen(self, flows: Flows) -> None:
         """Blocks what comes to a port where nothing listens."""
@@ -262,6 +292,10 @@ class Walk:
         """The SYN-ACKs, each with the device to its client."""
         answers: Flows = {}
         for packet, rest in flows.items():
+            if packet.client_hidden and not packet.oif:
+                # Routed to the wrong address first, and again once it is put right.
+                self._give_up(rest.members(), HIDDEN, Layer.ROUTING)
+                continue
             back = replace(
                 packet,
                 reply=True,
@@ -273,24 +307,25 @@ class Walk:
                 stray=not packet.connected,
             )
             cells = self._network.devices(packet.family)
-            if cells is None or (packet.client_hidden and not packet.oif):
+            if cells is None:
                 cells = ((EVERYTHING, NOTHING),)
             for who, numbers in cells:
                 part = rest.common(who)
                 if packet.family != V4 and (link_local := part & LINK_LOCAL):
-                    reason = "a link-local source, which is answered on its own link"
-                    self._give_up(link_local, reason, Layer.ROUTING)
+                    # tcp_v6_send_synack() answers on the link that the SYN came from, where
+                    # all devices have the same network.
+                    _join(answers, replace(back, oif=packet.iif), link_local & LINK_NETWORK)
+                    reason = "a link-local source outside of fe80::/64"
+                    self._give_up(link_local - LINK_NETWORK, reason, Layer.ROUTING)
                     part -= link_local
                 names = device_names(numbers)
-                if part and len(names) == 1:
-                    _join(answers, replace(back, oif=names[0]), part)
-                elif part and names:
+                if part and names:
                     for name in names:
-                        _join(answers, replace(back, oif=name), part)
-                elif part and not self._cares_for_answers():
-                    _join(answers, replace(back, oif="?"), part)
+                        _join(answers, _leaving(back, name), part)
                 elif part and 0 in numbers:
                     self._block(part, "no route back to the source")
+                elif part and not self._cares_for_answers():
+                    _join(answers, _leaving(back, "?"), part)
                 elif part:
                     self._give_up(part, "the route back was not captured", Layer.ROUTING)
         return answers
@@ -311,26 +346,23 @@ class Walk:
         self._hook = hook
         chains = list(self._attached(hook))
         plain = [each for each in chains if not _is_nat(each.chain)]
-        stages: list[tuple[int, list[_Attached] | None]] = [
-            (priority, list(group))
+        stages: list[tuple[int, Callable[[Flows], Flows]]] = [
+            (priority, partial(self._pass_group, list(group)))
             for priority, group in groupby(plain, key=lambda each: each.priority)
         ]
         if hook in (Hook.PREROUTING, Hook.OUTPUT):
-            stages.append((CONNTRACK, None))
+            stages.append((CONNTRACK, _track))
+        if hook is Hook.POSTROUTING:
+            stages.append((SRCNAT, _translate_back))
         nat = [each for each in chains if _is_nat(each.chain)]
         if nat:
             # All nat chains run where the NAT core stands; their priorities only sort them.
             at = DSTNAT if hook in (Hook.PREROUTING, Hook.OUTPUT) else SRCNAT
-            stages.append((at, nat))
+            stages.append((at, partial(self._pass_nat, nat)))
         # Stable: what has the same priority as conntrack or NAT comes before it.
         stages.sort(key=lambda stage: stage[0])
-        for _, group in stages:
-            if group is None:
-                flows = _track(flows)
-            elif _is_nat(group[0].chain):
-                flows = self._pass_nat(group, flows)
-            else:
-                flows = self._pass_group(group, flows)
+        for _, stage in stages:
+            flows = stage(flows)
         return flows
 
     def _attached(self, hook: Hook) -> Iterator[_Attached]:
@@ -376,9 +408,19 @@ class Walk:
                 _join(done, packet, flows.pop(packet).members())
         for each in group:
             run = _Run(self, each)
+            aside: list[tuple[Packet, IntervalSet]] = []
+            base = each.chain.base
+            doubt = base.doubt if base is not None else ""
+            if self._family not in self._ruleset.tracked:
+                doubt = "whether connections are tracked, without which no nat chain runs"
+            if doubt:
+                aside = [(packet, rest.members()) for packet, rest in flows.items()]
+                self._doubt(each, doubt, union(clients for _, clients in aside))
             flows = run.base_chain(flows)
             for packet, clients in run.translated:
                 _join(done, packet, clients)
+            for packet, clients in aside:
+                _join(flows, packet, clients)
         for packet, rest in flows.items():
             _join(done, packet, rest.members())
         return done
@@ -388,21 +430,14 @@ class Walk:
         assert base is not None
         passing: Flows = {}
         aside: Flows = {}
-        bound_to_one = base.hook in (Hook.INGRESS, Hook.EGRESS)
         for packet, rest in flows.items():
             device = packet.oif if base.hook is Hook.EGRESS else packet.iif
             clients = rest.members()
-            if bound_to_one and not base.devices:
-                # nft 1.0.6 leaves the device out of its JSON: both may be.
-                where = each.table
-                text = f"a chain of device {device}, or of another one"
-                decider = Decider(
-                    Layer.POLICY, text, where.source, where.family, where.name, each.chain.name
-                )
-                self.fork(clients, decider, "nft's JSON does not name the device of a chain")
+            if base.doubt:
+                self._doubt(each, base.doubt, clients)
                 _join(passing, packet, clients)
                 _join(aside, packet, clients)
-            elif not bound_to_one or device in base.devices:
+            elif not base.devices or device in base.devices:
                 _join(passing, packet, clients)
             else:
                 _join(aside, packet, clients)
@@ -410,6 +445,14 @@ class Walk:
         for packet, rest in aside.items():
             _join(flows, packet, rest.members())
         return flows
+
+    def _doubt(self, each: _Attached, reason: str, clients: IntervalSet) -> None:
+        """Whether they pass the base chain at all is not known."""
+        table = each.table
+        decider = Decider(
+            Layer.POLICY, reason, table.source, table.family, table.name, each.chain.name
+        )
+        self.fork(clients, decider, reason)
 
     # What happens to clients
 
@@ -466,6 +509,11 @@ class Walk:
 MOST_PLACES = 256
 
 
+def _leaving(answer: Packet, device: str) -> Packet:
+    """One that comes from another machine is not routed before it has passed prerouting."""
+    return replace(answer, leads_to=device) if answer.iif else replace(answer, oif=device)
+
+
 def _is_nat(chain: Chain) -> bool:
     return chain.base is not None and chain.base.nat
 
@@ -482,6 +530,19 @@ def _track(flows: Flows) -> Flows:
             state = Tracking.STRAY if packet.stray else Tracking.REPLY
         _join(tracked, replace(packet, tracking=state), rest.members())
     return tracked
+
+
+def _translate_back(flows: Flows) -> Flows:
+    """The answer of a translated connection leaves from where the client asked."""
+    back: Flows = {}
+    for packet, rest in flows.items():
+        address, port = packet.asked
+        if packet.reply and packet.connected and packet.dnat is not False:
+            changed = replace(packet, local=single(address), port=single(port))
+        else:
+            changed = packet
+        _join(back, changed, rest.members())
+    return back
 
 
 def _join(flows: Flows, packet: Packet, clients: IntervalSet) -> None:
@@ -760,13 +821,14 @@ def _exclusive(conditions: list[Condition]) -> list[Condition]:
 
 def _marked(packet: Packet, mark: Mark, change: MarkChange) -> Packet | None:
     """The packet with its new mark. None: the rule ends, there is no connection to ask."""
-    if mark is Mark.CONNECTION and not packet.connected:
-        return packet
     own, other = packet.mark, packet.ct_mark
     if mark is Mark.CONNECTION:
         own, other = other, own
-    elif change.take and not packet.connected:
-        return None
+    if not packet.connected:
+        if change.keep if mark is Mark.CONNECTION else change.take:
+            return None
+        if mark is Mark.CONNECTION:
+            return packet
     value: int | None
     if change.unknown or (own is None and change.keep) or (other is None and change.take):
         value = None
