@@ -361,6 +361,9 @@ class _Rules:
             return [*needs, _flag_match(keys, right, negated=op == "!")]
         if _may_be_cut(left, right):
             raise UnreadableError("a network of whole bytes, which nft prints like an address")
+        inner = _between_two(right, keys[0]) if op == "!=" else None
+        if inner is not None:
+            return [*needs, Match(keys, Content(((inner,),)))]
         if op in ("==", "in", "!="):
             content = self._content(right, keys)
             return [*needs, Match(keys, content, negated=op == "!=")]
@@ -738,6 +741,17 @@ def _connection(body: Object) -> tuple[Key, list[Step]]:
         return Unknown(f"ct {body.get('dir')} {name[:40]}"), []
     found = CONNECTION.get(name)
     return (Selector(found) if found else Unknown(f"ct {name[:40]}")), []
+
+
+def _between_two(right: Json, key: Key) -> IntervalSet | None:
+    """What lies between, for `!= 9-5`: so `< 9` with `> 5` after it prints, up to nft 1.1.3."""
+    ends = right.get("range") if isinstance(right, dict) else None
+    if not isinstance(ends, list) or len(ends) != 2:  # noqa: PLR2004
+        return None
+    high, low = (_values(end, key).only() for end in ends)
+    if high is None or low is None or high <= low:
+        return None
+    return between(low + 1, high - 1)
 
 
 def _resets(expressions: list[Json]) -> bool:

@@ -92,6 +92,12 @@ RULESETS: Mapping[str, Ruleset] = {
             "add rule ip s unused ct state new",
         )
     ),
+    "between-by-two-comparisons": inet(
+        "ip saddr < 203.0.113.77 ip saddr > 203.0.113.4 accept",
+        "ip6 saddr < 2a00:: ip6 saddr > 2001:db8:5:: accept",
+        "tcp dport < 27 tcp dport > 25 reject",
+        base=DROPPING,
+    ),
     "mark-from-one-family": inet("tcp dport 25 meta mark set jhash ip6 saddr mod 2 drop"),
     "routes-asked-with-a-mark": inet(
         "fib saddr . mark . iif oif missing drop",

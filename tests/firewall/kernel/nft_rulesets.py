@@ -505,7 +505,10 @@ class NftRuleset:
 
     def _by_some_addresses(self, _: NftTable, family: int) -> str:
         rng, pool, proto, no = self.rng, self.pool, PROTO[family], self._no()
-        match rng.randrange(3):
+        match rng.randrange(4):
+            case 3:
+                first, last = pool.span(family)
+                return f"{proto} saddr < {last} {proto} saddr > {first}"
             case 0:
                 return f"{proto} saddr {rng.choice(('<', '>', '<=', '>='))} {pool.address(family)}"
             case 1 if family == 4:
