@@ -15,7 +15,7 @@ from tests.lab.description import Certificate
 _Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 _KEYS: Mapping[str, Callable[[], _Key]] = {
     "rsa": lambda: rsa.generate_private_key(65537, 2048),
-    "rsa-1024": lambda: rsa.generate_private_key(65537, 1024),
+    "rsa-1024": lambda: rsa.generate_private_key(65537, 1024),  # noqa: S505
     "ec": lambda: ec.generate_private_key(ec.SECP256R1()),
 }
 

@@ -80,6 +80,7 @@ def test_strict_clients_trust_the_chain(kind: Literal["rsa", "ec"], tmp_path: Pa
         key="key.pem",
         names=("good.lab.example",),
         kind=kind,
+        chain=True,
         self_signed=False,
         days=(-1, 1),
         after_boot=False,

@@ -45,6 +45,7 @@ CHECK = Check(
     references=("RFC 5280 §4.1.2.5", "https://eff-certbot.readthedocs.io/en/stable/using.html"),
     scope=Scope.LOOK,
     judge=_judge,
+    always=True,
     remedies=(
         Remedy(
             "",
