@@ -115,6 +115,7 @@ def test_what_a_mailbox_connector_may_use(audited: Run) -> None:
         "expired": "eligible-with-exception",
         "good": "eligible",
         "legacy": "eligible-with-exception",
+        "neglected": "not-eligible",
         "noroot": "eligible",
         "plain": "not-eligible",
         "proxied": "eligible",
