@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mailwitness.correlate.filtered import Filtered, Filters, cidrs, filters, shares
+from mailwitness.correlate.filtered import Filtered, Filters, filters, shares
 from mailwitness.correlate.gates import gates
 from mailwitness.correlate.host import Witnesses, correlate
 from mailwitness.evidence.host import (
@@ -22,7 +22,7 @@ from mailwitness.evidence.host import (
 )
 from mailwitness.evidence.missing import Missing
 from mailwitness.evidence.run import PlannedHost
-from mailwitness.firewall.verdict import Answer
+from mailwitness.firewall.verdict import Answer, networks
 from tests.evidence.documents import BARE_HOST, PROCESS
 
 TABLE = {"table": {"family": "inet", "name": "t", "handle": 1}}
@@ -236,7 +236,7 @@ def test_shares_are_disjoint_and_whole() -> None:
     assert {share.answer for share in found} == {Answer.BLOCKED}
     total = sum(last - first + 1 for share in found for first, last in share.sources.intervals(32))
     assert total == 1 << 32
-    assert all(list(cidrs(4, share.sources)) for share in found)
+    assert all(list(networks(4, share.sources)) for share in found)
 
 
 def test_a_port_that_leads_to_a_mail_port_is_an_endpoint_too() -> None:

@@ -29,11 +29,10 @@ def witnesses(accesses: Iterable[Access]) -> Iterator[Witness]:
     """Each of them as the packet filter and the daemon's access rules have it."""
     for access in accesses:
         share = access.share
-        why = f" ({share.reason})" if share.reason else ""
         yield Witness(
             "filtered",
             f"{access.way.address} over {access.way.interface}",
-            f"{few(access.cidrs)} {share.answer}{why} by {share.decided_by}",
+            f"{few(access.cidrs)} {share.answer}{share.why} by {share.decided_by}",
         )
 
 

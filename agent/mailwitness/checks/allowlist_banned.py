@@ -1,6 +1,7 @@
 """Nobody on an allowlist is banned at the moment."""
 
 import shlex
+from collections.abc import Iterator
 
 from mailwitness.checks._allowlists import is_ban, lists, settled, witnesses
 from mailwitness.correlate.allowlist import sources
@@ -43,20 +44,23 @@ def _by_filter(case: Case) -> list[Witness]:
 
 
 def _by_fail2ban(case: Case) -> list[Witness]:
-    listed = [answer.allowlist for answer in lists(case)]
     return [
-        Witness("filtered", f"fail2ban, jail {jail}", f"{few(list(networks))} banned")
-        for family in (4, 6)
-        for jail, networks in mail_bans(_inside(case), family, sources(listed, family))
+        Witness("filtered", f"fail2ban, jail {jail}", f"{few(networks)} banned")
+        for jail, networks in _bans(case)
     ]
 
 
-def _advise(case: Case) -> tuple[Remedy, ...]:
+def _bans(case: Case) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """The jails that ban listed addresses, each with these."""
     listed = [answer.allowlist for answer in lists(case)]
+    for family in (4, 6):
+        yield from mail_bans(_inside(case), family, sources(listed, family))
+
+
+def _advise(case: Case) -> tuple[Remedy, ...]:
     undo = [
         f"fail2ban-client set {shlex.quote(jail)} unbanip {_bare(network)}"
-        for family in (4, 6)
-        for jail, networks in mail_bans(_inside(case), family, sources(listed, family))
+        for jail, networks in _bans(case)
         for network in networks
     ]
     return (Remedy("fail2ban", "", "\n".join(undo)),) if undo else ()

@@ -4,7 +4,6 @@ from mailwitness.correlate.filtered import shares
 from mailwitness.firewall.verdict import Answer, Layer
 from mailwitness.policy.check import Case, Check, Remedy, Scope
 from mailwitness.policy.outcome import (
-    NotKnownError,
     Severity,
     Verdict,
     Witness,
@@ -26,9 +25,7 @@ def _judge(case: Case) -> Verdict:
     filtered = known(case.endpoint.filtered)
     said: list[Witness] = []
     for vantage, seen in open_to:
-        way = next((way for way in filtered.ways if way.address == seen.address), None)
-        if way is None:
-            raise NotKnownError(f"{seen.address} is none of the host's own addresses")
+        way = known(filtered.way_to(seen.address))
         found = list(shares(way))
         # A daemon's own access rules answer first and refuse then: to connect proves nothing.
         if all(

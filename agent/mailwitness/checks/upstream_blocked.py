@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from mailwitness.correlate.endpoint import Endpoint
-from mailwitness.correlate.filtered import Filtered, all_admitted, shares
+from mailwitness.correlate.filtered import all_admitted, shares
 from mailwitness.evidence.probe import Observation
-from mailwitness.firewall.verdict import Answer, Reachability
+from mailwitness.firewall.verdict import Answer
 from mailwitness.policy.check import Case, Check, Remedy, Scope
 from mailwitness.policy.outcome import (
     NotKnownError,
@@ -31,7 +31,7 @@ def _judge(case: Case) -> Verdict:
     filtered = known(endpoint.filtered)
     said: list[Witness] = []
     for vantage, seen in lost:
-        way = _way(filtered, seen)
+        way = known(filtered.way_to(seen.address))
         if all_admitted(shares(way)):
             words = "every source is admitted"
             said += (
@@ -53,13 +53,6 @@ def _lost(endpoint: Endpoint) -> Iterator[tuple[str, Observation]]:
     for vantage, seen in endpoint.observations():
         if seen.reach.state in ("filtered", "unreachable"):
             yield vantage, seen
-
-
-def _way(filtered: Filtered, seen: Observation) -> Reachability:
-    for way in filtered.ways:
-        if way.address == seen.address:
-            return way
-    raise NotKnownError(f"{seen.address} is none of the host's own addresses")
 
 
 CHECK = Check(

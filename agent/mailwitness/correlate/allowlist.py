@@ -5,18 +5,17 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
-from mailwitness.correlate.filtered import Filtered, Share, all_admitted, cidrs, shares
+from mailwitness.correlate.filtered import Filtered, Share, all_admitted, shares
 from mailwitness.evidence.missing import Missing
 from mailwitness.evidence.run import Allowlist
 from mailwitness.firewall.addresses import (
     EVERYTHING,
-    NOTHING,
     WIDTH,
     IntervalSet,
     parse_network,
     union,
 )
-from mailwitness.firewall.verdict import Answer, Reachability
+from mailwitness.firewall.verdict import Answer, Reachability, networks
 
 Admitted = Literal["full", "partial", "none", "unknown"]
 Others = Literal["none", "some", "everyone", "unknown"]
@@ -32,7 +31,7 @@ class Access:
     @property
     def cidrs(self) -> tuple[str, ...]:
         """The fewest networks that make up the sources."""
-        return tuple(cidrs(self.way.family, self.share.sources))
+        return tuple(networks(self.way.family, self.share.sources))
 
 
 @dataclass(frozen=True)
@@ -92,7 +91,7 @@ class ListAnswer:
                 if its_family == family and clients and members.covers(clients):
                     found.append(cidr)
                     rest -= entry
-            found += cidrs(family, rest)
+            found += networks(family, rest)
         return tuple(found)
 
     @cached_property
@@ -159,7 +158,7 @@ def _together(accesses: Iterable[Access], answer: Answer) -> tuple[str, ...]:
             for access in accesses
             if access.way.family == family and access.share.answer is answer
         )
-        found += cidrs(family, members) if members != NOTHING else ()
+        found += networks(family, members)
     return tuple(found)
 
 

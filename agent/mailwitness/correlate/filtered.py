@@ -20,7 +20,7 @@ from mailwitness.firewall.addresses import (
 from mailwitness.firewall.network import LINK_LOCAL, Interface, Listener, Network, Route
 from mailwitness.firewall.reach import Capture, Firewall, read
 from mailwitness.firewall.ruleset import FirewallError
-from mailwitness.firewall.verdict import Answer, Decider, Layer, Part, Reachability, Trace, networks
+from mailwitness.firewall.verdict import Answer, Decider, Layer, Part, Reachability, Trace
 
 _LOOPBACK = "lo"
 _LOOPBACK_NET = 127
@@ -36,6 +36,11 @@ class Share:
     reason: str  # empty unless undecided
     decided_by: Decider
 
+    @property
+    def why(self) -> str:
+        """The reason, to stand behind the answer in a sentence; else nothing."""
+        return f" ({self.reason})" if self.reason else ""
+
 
 @dataclass(frozen=True)
 class Filtered:
@@ -49,6 +54,13 @@ class Filtered:
         """The ways of that family that clients take; all of them where that is not known."""
         all_ways = tuple(way for way in self.ways if way.family == family)
         return tuple(way for way in all_ways if way.address in self.used) or all_ways
+
+    def way_to(self, address: str) -> Reachability | Missing:
+        """The way that a client takes which connects to this address."""
+        for way in self.ways:
+            if way.address == address:
+                return way
+        return Missing(f"{address} is none of the host's own addresses")
 
 
 def shares(way: Reachability, within: IntervalSet = EVERYTHING) -> Iterator[Share]:
@@ -68,11 +80,6 @@ def all_admitted(found: Iterable[Share]) -> bool:
         share.answer is Answer.ADMITTED or share.decided_by.layer is Layer.ROUTING
         for share in found
     )
-
-
-def cidrs(family: int, sources: IntervalSet) -> Iterable[str]:
-    """The fewest networks that make them up."""
-    return networks(family, sources)
 
 
 @dataclass(frozen=True)
@@ -107,10 +114,9 @@ class Filters:
         return self.firewall.reach(self.networks[family], address, port, interface)
 
     def _gated(self, way: Reachability, gates: Iterable[Gate]) -> Reachability:
-        everyone = EVERYTHING
         if way.family == 4 and self._unsure(way.port):  # noqa: PLR2004
             decider = Decider(Layer.LISTENER, _BOTH_FAMILIES)
-            way = _behind(way, Gate(4, everyone, Answer.UNDECIDED, _BOTH_FAMILIES, decider))
+            way = _behind(way, Gate(4, EVERYTHING, Answer.UNDECIDED, _BOTH_FAMILIES, decider))
         for gate in gates:
             if gate.family == way.family:
                 way = _behind(way, gate)

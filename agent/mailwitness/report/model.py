@@ -8,11 +8,11 @@ from mailwitness import __version__
 from mailwitness.correlate.allowlist import ListAnswer
 from mailwitness.correlate.certificate import parse
 from mailwitness.correlate.endpoint import CertificateOnDisk, Configured, Endpoint, Outside, Running
-from mailwitness.correlate.filtered import Filtered, Share, cidrs, shares
+from mailwitness.correlate.filtered import Filtered, Share, shares
 from mailwitness.evidence.host import ListeningSocket
 from mailwitness.evidence.missing import Missing
 from mailwitness.evidence.probe import Observation, Session
-from mailwitness.firewall.verdict import Reachability
+from mailwitness.firewall.verdict import Reachability, networks
 from mailwitness.policy.audit import Audit, Judged
 from mailwitness.policy.engine import Finding
 from mailwitness.policy.outcome import Outcome, Severity
@@ -180,7 +180,7 @@ def _filtered(filtered: Filtered | Missing) -> Json:
 
 
 def _share(way: Reachability, share: Share) -> Json:
-    listed = list(cidrs(way.family, share.sources))
+    listed = list(networks(way.family, share.sources))
     return {
         "answer": share.answer.value,
         "networks": listed[:MOST_NETWORKS],

@@ -5,10 +5,10 @@ from collections.abc import Iterable, Iterator
 from tabulate import tabulate
 
 from mailwitness.correlate.allowlist import ListAnswer
-from mailwitness.correlate.filtered import Filters, cidrs, shares
+from mailwitness.correlate.filtered import Filters, shares
 from mailwitness.evidence.missing import Missing
 from mailwitness.firewall.addresses import EVERYTHING, IntervalSet, format_address
-from mailwitness.firewall.verdict import Answer, Reachability
+from mailwitness.firewall.verdict import Answer, Reachability, networks
 from mailwitness.policy.outcome import few
 from mailwitness.report.text import printable
 
@@ -44,9 +44,9 @@ def _reasons(answer: ListAnswer) -> Iterator[str]:
     for access in answer.listed:
         share = access.share
         if share.answer is not Answer.ADMITTED:
-            why = f" ({share.reason})" if share.reason else ""
-            networks = few(answer.networks([access]))
-            yield f"{networks} {share.answer}{why}: {share.decided_by}"
+            yield (
+                f"{few(answer.networks([access]))} {share.answer}{share.why}: {share.decided_by}"
+            )
 
 
 def way(filters: Filters, of: Reachability, sources: IntervalSet | None) -> str:
@@ -54,9 +54,8 @@ def way(filters: Filters, of: Reachability, sources: IntervalSet | None) -> str:
     head = f"{of.address} port {of.port}, over {of.interface}"
     lines = [head]
     for share in shares(of, EVERYTHING if sources is None else sources):
-        why = f" ({share.reason})" if share.reason else ""
-        networks = few(list(cidrs(of.family, share.sources)))
-        lines.append(f"  {share.answer:9} {networks}{why}")
+        sourced = few(list(networks(of.family, share.sources)))
+        lines.append(f"  {share.answer:9} {sourced}{share.why}")
         lines.append(f"            by {share.decided_by}")
     if sources is not None:
         for share in list(shares(of, sources))[:MOST_TRACES]:
