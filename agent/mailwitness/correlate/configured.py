@@ -1,19 +1,26 @@
 """What the settings of Dovecot and Postfix make of one port."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
-from mailwitness.correlate.certificate import parse
-from mailwitness.correlate.endpoint import CertificateOnDisk, Configured, TlsUse
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa
+
+from mailwitness import resolver
+from mailwitness.correlate.certificate import Certificate, parse
+from mailwitness.correlate.endpoint import CertificateOnDisk, Configured, Scope
 from mailwitness.evidence.host import (
     CertificateFile,
+    Configuration,
     Dovecot,
     DovecotListener,
     HostEvidence,
     Postfix,
     PostfixService,
+    TlsLibrary,
 )
 from mailwitness.evidence.missing import Missing
 from mailwitness.evidence.probe import Protocol
+from mailwitness.resolver.library import Key
+from mailwitness.resolver.offer import Offer
 
 _DOVECOT_CERTIFICATES = (
     "ssl_cert",
@@ -67,42 +74,140 @@ def _services(postfix: Postfix | Missing | None, port: int) -> Iterator[PostfixS
 
 
 def _by_dovecot(host: HostEvidence, dovecot: Dovecot, listener: DovecotListener) -> Configured:
-    settings = dovecot.settings.get(_SERVICE_PROTOCOLS[listener.service], {})
-    tls: TlsUse = "none" if settings.get("ssl") == "no" else "starttls"
+    protocol = listener.service.removesuffix("-login")
+    settings = dovecot.settings.get(protocol, {})
+    library = _library(host, "dovecot")
+    certificates = _on_disk(host, [settings.get(name, "") for name in _DOVECOT_CERTIFICATES])
     return Configured(
         product="dovecot",
         source=f"doveconf, service {listener.service}, inet_listener {listener.name}",
-        tls="implicit" if listener.ssl else tls,
         settings=settings,
-        certificates=_on_disk(host, (settings.get(name, "") for name in _DOVECOT_CERTIFICATES)),
+        main=settings,
+        origins=_origins(dovecot.configuration, [(), (f"protocol {protocol}",)]),
+        offer=resolver.dovecot.offer(
+            settings, library, keys(host, certificates), implicit=listener.ssl
+        ),
+        scopes=tuple(_scopes(host, dovecot, listener, library)),
+        certificates=certificates,
+        files=dovecot.configuration.files,
+        daemon=dovecot.daemon,
+        library=library,
     )
+
+
+def _scopes(
+    host: HostEvidence,
+    dovecot: Dovecot,
+    listener: DovecotListener,
+    library: TlsLibrary | Missing,
+) -> Iterator[Scope]:
+    for scope in dovecot.scopes:
+        if scope.protocol != listener.service.removesuffix("-login"):
+            continue
+        filters = {
+            "local": scope.local,
+            "remote": scope.remote,
+            "local_name": scope.local_name,
+        }
+        where = " ".join(f"{kind} {value}" for kind, value in filters.items() if value is not None)
+        settings = {} if isinstance(scope.settings, Missing) else scope.settings
+        certificates = _on_disk(host, [settings.get(name, "") for name in _DOVECOT_CERTIFICATES])
+        its_keys = keys(host, certificates)
+        offer = resolver.dovecot.offer(settings, library, its_keys, implicit=listener.ssl)
+        if isinstance(scope.settings, Missing):
+            unknown = scope.settings
+            offer = Offer(unknown, unknown, unknown, unknown, unknown)
+        yield Scope(where, settings, offer)
 
 
 def _by_postfix(host: HostEvidence, postfix: Postfix, service: PostfixService) -> Configured:
     settings = {**postfix.settings, **service.overrides}
     chain_files = settings.get("smtpd_tls_chain_files", "").replace(",", " ").split()
     files = chain_files or [settings.get(name, "") for name in _POSTFIX_CERTIFICATES]
+    certificates = _on_disk(host, files)
+    library = _library(host, "postfix")
     return Configured(
         product="postfix",
         source=f"postconf, {postfix.config_directory}/master.cf, service {service.name}/inet",
-        tls=_postfix_tls(settings),
         settings=settings,
-        certificates=_on_disk(host, files),
+        main=postfix.settings,
+        origins=_origins(postfix.configuration, [(), (f"{service.name}/inet",)]),
+        offer=resolver.postfix.offer(
+            settings, library, keys(host, certificates), _sasl_mechanisms(host, settings)
+        ),
+        scopes=(),
+        certificates=certificates,
+        files=postfix.configuration.files,
+        daemon=postfix.daemon,
+        library=library,
     )
 
 
-def _postfix_tls(settings: Mapping[str, str]) -> TlsUse:
-    """postconf(5): wrappermode wins; a level wins over the two older settings."""
-    if settings.get("smtpd_tls_wrappermode") == "yes":
-        return "implicit"
-    level = settings.get("smtpd_tls_security_level", "")
-    if level:
-        return "none" if level == "none" else "starttls"
-    old = (settings.get("smtpd_use_tls"), settings.get("smtpd_enforce_tls"))
-    return "starttls" if "yes" in old else "none"
+def _sasl_mechanisms(host: HostEvidence, settings: Mapping[str, str]) -> tuple[str, ...] | Missing:
+    """Dovecot gives Postfix all that it has."""
+    if settings.get("smtpd_sasl_type") != "dovecot":
+        kind = settings.get("smtpd_sasl_type")
+        return Missing(f"which mechanisms smtpd_sasl_type = {kind} has is not looked into")
+    path = settings.get("smtpd_sasl_path", "")
+    if path.startswith("inet:"):
+        return Missing(f"smtpd_sasl_path = {path}: the authentication service of another host")
+    if not isinstance(host.dovecot, Dovecot):
+        return Missing("Dovecot, which Postfix asks, gave no settings")
+    for found in host.dovecot.settings.values():
+        return tuple(found.get("auth_mechanisms", "").upper().split())
+    return Missing("Dovecot, which Postfix asks, serves no protocol of mail clients")
 
 
-def _on_disk(host: HostEvidence, paths: Iterator[str] | list[str]) -> tuple[CertificateOnDisk, ...]:
+def _origins(configuration: Configuration, blocks: list[tuple[str, ...]]) -> dict[str, str]:
+    """What stands later in a file, or deeper in its blocks, is what holds."""
+    if isinstance(configuration.assignments, Missing):
+        return {}
+    return {
+        assignment.name: f"{assignment.file}:{assignment.line}"
+        for block in blocks
+        for assignment in configuration.assignments
+        if assignment.block == block
+    }
+
+
+def _library(host: HostEvidence, product: str) -> TlsLibrary | Missing:
+    return host.tls_libraries.get(product, Missing(f"which TLS library {product} loads"))
+
+
+def keys(
+    host: HostEvidence, certificates: Iterable[CertificateOnDisk]
+) -> tuple[Key, ...] | Missing:
+    """The keys of a listener, as far as their certificates can be loaded with them."""
+    found = []
+    matches = {file.certificate: file.matches for file in host.keys}
+    for certificate in certificates:
+        fits = matches.get(certificate.path, Missing(f"{certificate.path}: its key is not known"))
+        if isinstance(fits, Missing):
+            return fits
+        if isinstance(certificate.leaf, Missing):
+            return Missing(f"{certificate.path}: {certificate.leaf.reason}")
+        if not fits:
+            return ()  # neither daemon goes on with the others
+        found.append(_key(certificate.leaf))
+    return tuple(found)
+
+
+def _key(leaf: Certificate) -> Key:
+    algorithm = leaf.x509.signature_hash_algorithm
+    weakly = algorithm is not None and algorithm.name in ("md5", "sha1") and not leaf.self_signed
+    public = leaf.x509.public_key()
+    match public:
+        case rsa.RSAPublicKey():
+            return Key("RSA", public.key_size, weakly)
+        case ec.EllipticCurvePublicKey():
+            return Key("ECDSA", public.key_size, weakly)
+        case dsa.DSAPublicKey():
+            return Key("DSA", public.key_size, weakly)
+        case _:
+            return Key("EdDSA", 256, weakly)
+
+
+def _on_disk(host: HostEvidence, paths: list[str]) -> tuple[CertificateOnDisk, ...]:
     files = {file.path: file for file in host.certificates}
     return tuple(
         _leaf_of(files[path])

@@ -6,12 +6,12 @@ from typing import Literal
 
 from mailwitness.correlate.certificate import Certificate
 from mailwitness.correlate.filtered import Filtered
-from mailwitness.evidence.host import ListeningSocket
+from mailwitness.evidence.host import ConfigurationFile, Daemon, ListeningSocket, TlsLibrary
 from mailwitness.evidence.missing import Missing
 from mailwitness.evidence.probe import Observation, Protocol, Session
+from mailwitness.resolver.offer import Offer, TlsUse
 
 View = Literal["configured", "running", "filtered", "outside"]
-TlsUse = Literal["implicit", "starttls", "none"]
 
 RELAY_PORT = 25  # mail from other servers: opportunistic TLS, judged by rules of its own
 
@@ -26,14 +26,38 @@ class CertificateOnDisk:
 
 
 @dataclass(frozen=True)
+class Scope:
+    """What narrower settings make of a port for some clients: a filter block of Dovecot's."""
+
+    where: str  # "local_name mail.example.com"
+    settings: dict[str, str]
+    offer: Offer
+
+
+@dataclass(frozen=True)
 class Configured:
     """What the configuration makes of this port."""
 
     product: Literal["dovecot", "postfix"]
     source: str  # the command and the block or line that says so
-    tls: TlsUse | Missing
     settings: dict[str, str]  # the effective ones that bear on TLS and login
+    main: dict[str, str]  # what they would be without anything of this listener's or protocol's own
+    origins: dict[str, str]  # where a file gives them: "/etc/postfix/main.cf:27"
+    offer: Offer  # what they make it do, for a client whom no filter block matches
+    scopes: tuple[Scope, ...]
     certificates: tuple[CertificateOnDisk, ...]  # served to a client that names no server
+    files: tuple[ConfigurationFile, ...]
+    daemon: Daemon | Missing | None
+    library: TlsLibrary | Missing
+
+    @property
+    def tls(self) -> TlsUse | Missing:
+        """Where TLS begins."""
+        return self.offer.tls
+
+    def origin(self, setting: str) -> str:
+        """Where it is written, or that it is nowhere."""
+        return self.origins.get(setting, "the default")
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import Literal, assert_never
 
 from mailwitness.correlate import configured
 from mailwitness.correlate.allowlist import ListAnswer, answers
-from mailwitness.correlate.endpoint import Configured, Endpoint, Outside, Running, TlsUse
+from mailwitness.correlate.endpoint import Configured, Endpoint, Outside, Running
 from mailwitness.correlate.filtered import Filtered, Filters, filters
 from mailwitness.correlate.gates import gates
 from mailwitness.correlate.redirects import redirected
@@ -15,6 +15,7 @@ from mailwitness.evidence.missing import Missing
 from mailwitness.evidence.probe import Observation, ProbeEvidence, Protocol
 from mailwitness.evidence.run import Failure, PlannedHost
 from mailwitness.evidence.services import SERVICES, Service
+from mailwitness.resolver.offer import TlsUse
 
 Status = Literal["audited", "partial", "outside-only", "unreachable", "failed"]
 

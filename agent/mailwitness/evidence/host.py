@@ -39,6 +39,45 @@ class Software:
 
 
 @dataclass(frozen=True)
+class Assignment:
+    """Where a file gives a setting of those that are collected; its value is the daemon's to say.
+
+    `block`: the headers around it, outermost first; of a master.cf the service alone, as
+    ``submission/inet``.
+    """
+
+    name: str
+    file: str
+    line: int
+    block: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ConfigurationFile:
+    """A file that a daemon reads its settings from."""
+
+    path: str
+    modified_at: Union[str, Missing]
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """The files behind the settings, in the order in which they are read."""
+
+    files: tuple[ConfigurationFile, ...]
+    assignments: Union[tuple[Assignment, ...], Missing]
+
+
+@dataclass(frozen=True)
+class Daemon:
+    """A running master process. `read_at`: when it last read its configuration."""
+
+    pid: int
+    started_at: Union[str, Missing]
+    read_at: Union[str, Missing]
+
+
+@dataclass(frozen=True)
 class PostfixService:
     """One line of master.cf that listens on the network, with its own settings."""
 
@@ -46,7 +85,8 @@ class PostfixService:
     port: Union[Port, Missing]  # Missing: a name that /etc/services does not know
     address: Optional[str]  # None: wherever inet_interfaces says
     program: str  # "smtpd", "postscreen"
-    overrides: dict[str, str]  # its -o settings, $-expanded by postconf
+    # Its -o settings, $-expanded by postconf; of postscreen those of the smtpd that it passes to.
+    overrides: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -56,6 +96,8 @@ class Postfix:
     config_directory: str
     settings: dict[str, str]  # effective and $-expanded; no secret is among the names asked for
     services: tuple[PostfixService, ...]
+    configuration: Configuration
+    daemon: Union[Daemon, Missing, None]  # None: it does not run
 
 
 @dataclass(frozen=True)
@@ -67,6 +109,18 @@ class DovecotListener:
     port: Port
     addresses: tuple[str, ...]
     ssl: bool  # TLS from the first byte
+    haproxy: bool  # speaks the PROXY protocol alone
+
+
+@dataclass(frozen=True)
+class DovecotScope:
+    """The effective settings inside filter blocks; a filter that is None is not applied."""
+
+    protocol: str  # "imap"
+    local: Optional[str]  # the host's own network or address, as the block's header has it
+    remote: Optional[str]  # the client's
+    local_name: Optional[str]  # the server name of SNI
+    settings: Union[dict[str, str], Missing]
 
 
 @dataclass(frozen=True)
@@ -75,7 +129,69 @@ class Dovecot:
 
     listeners: tuple[DovecotListener, ...]
     settings: dict[str, dict[str, str]]  # by protocol ("imap"), the filters of no client applied
-    certificates_by_name: tuple[str, ...]  # files of local_name blocks
+    scopes: tuple[DovecotScope, ...]  # what filter blocks make of them
+    configuration: Configuration
+    daemon: Union[Daemon, Missing, None]  # None: it does not run
+
+
+@dataclass(frozen=True)
+class KeyFile:
+    """What is told of a private key: whose it is, and whether it belongs to its certificate."""
+
+    path: str
+    certificate: str  # the file of its certificate; the same one for a file that holds both
+    owner: Union[str, Missing]  # a user's name, or the number of one without
+    mode: Union[str, Missing]  # octal: "600"
+    matches: Union[bool, Missing]
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A cipher suite, in the words of SSL_CIPHER_description(3)."""
+
+    name: str  # OpenSSL's: "ECDHE-RSA-AES256-GCM-SHA384"
+    number: int  # of the IANA registry
+    key_exchange: str  # "ECDH"
+    authentication: str  # "RSA"
+    encryption: str  # "AESGCM(256)"
+    mac: str  # "AEAD"
+
+
+@dataclass(frozen=True)
+class CipherList:
+    """A list of ciphers as the library reads it: the names by version, in the library's order.
+
+    A version with no names has none that the security level lets pass, or is switched off.
+    """
+
+    text: str
+    asked_level: Optional[int]  # set before the list is; None: the system's own
+    security_level: int  # in the end: the list itself may name one
+    suites: Union[dict[str, tuple[str, ...]], Missing]
+
+
+@dataclass(frozen=True)
+class LibraryDefaults:
+    """What a new context holds before a daemon sets anything. None: no bound."""
+
+    minimum: Optional[str]
+    maximum: Optional[str]
+    security_level: int
+    switched_off: tuple[str, ...]  # versions, by Options or Protocol
+
+
+@dataclass(frozen=True)
+class TlsLibrary:
+    """The TLS library of a daemon, and what the system's configuration makes of it."""
+
+    path: str
+    source: str  # how it is known: a process that has it loaded, or the linker
+    version: str
+    configuration: str  # the file that it reads: openssl.cnf
+    built_in: LibraryDefaults
+    defaults: LibraryDefaults  # with the configuration
+    suites: tuple[Suite, ...]
+    cipher_lists: tuple[CipherList, ...]
 
 
 @dataclass(frozen=True)
@@ -188,6 +304,8 @@ class HostEvidence(Document):
     dovecot: Union[Dovecot, Missing, None]
     sockets: Union[tuple[ListeningSocket, ...], Missing]
     certificates: tuple[CertificateFile, ...]
+    keys: tuple[KeyFile, ...]
+    tls_libraries: dict[str, Union[TlsLibrary, Missing]]  # by product ("dovecot") that is there
     packet_filter: PacketFilter
     running: Union[tuple[Observation, ...], Missing]  # the host's own handshakes with its listeners
     network: Network

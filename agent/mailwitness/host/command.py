@@ -6,7 +6,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Optional, Union
 
@@ -34,8 +34,11 @@ def run(
     argv: Sequence[str],
     timeout: float = TIMEOUT_SECONDS,
     max_output: int = MAX_OUTPUT_BYTES,
+    environment: Optional[Mapping[str, str]] = None,
 ) -> Union[str, Missing]:
     """What the command prints, or why there is none: every failure is a `Missing` with a reason.
+
+    `environment` comes beside PATH, LC_ALL and HOME, which are always the same.
 
     Bytes that are not UTF-8 come as backslash escapes. The command is ended, with all it
     started, when its time or its output is over the limit.
@@ -50,7 +53,7 @@ def run(
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env={"PATH": PATH, "LC_ALL": "C", "HOME": "/"},
+            env={**(environment or {}), "PATH": PATH, "LC_ALL": "C", "HOME": "/"},
             cwd="/",
             start_new_session=True,
         )

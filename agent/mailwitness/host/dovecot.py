@@ -1,12 +1,18 @@
 """Dovecot, as doveconf(1) gives it: the login listeners, and the settings of each protocol."""
 
+import ipaddress
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Union
 
-from mailwitness.evidence.host import Dovecot, DovecotListener
+from mailwitness.evidence.host import Dovecot, DovecotListener, DovecotScope
 from mailwitness.evidence.missing import Missing
 from mailwitness.host import command
+from mailwitness.host.configuration import of_dovecot
+from mailwitness.host.daemons import dovecot_daemon
+from mailwitness.host.keys import Pair
+from mailwitness.host.tls_library import CipherText
 
 # The settings that bear on TLS, login and who may connect, under all the names that they have
 # had from 2.2 to 2.4; doveconf passes over those of other versions. The list is what keeps
@@ -24,6 +30,7 @@ SETTINGS = (
     "ssl_cipher_list",
     "ssl_cipher_suites",
     "ssl_curve_list",
+    "ssl_dh",
     "ssl_min_protocol",
     "ssl_options",
     "ssl_prefer_server_ciphers",
@@ -31,25 +38,45 @@ SETTINGS = (
     "ssl_request_client_cert",
     "ssl_server_alt_cert_file",
     "ssl_server_cert_file",
+    "ssl_server_dh_file",
     "ssl_server_prefer_ciphers",
     "ssl_server_request_client_cert",
     "ssl_verify_client_cert",
 )
+# A certificate's setting and that of its key, whose value never leaves the host but as a path.
+_KEYS = {
+    "ssl_cert": "ssl_key",
+    "ssl_alt_cert": "ssl_alt_key",
+    "ssl_server_cert_file": "ssl_server_key_file",
+    "ssl_server_alt_cert_file": "ssl_server_alt_key_file",
+}
+_ASKED = (*SETTINGS, *_KEYS.values())
 # From 2.4 on doveconf gives these under a named filter alone, and under their full names nothing.
-FILTERED_SETTINGS = tuple(
-    name.replace("ssl_server_", "ssl_server/")
-    for name in SETTINGS
-    if name.startswith("ssl_server_")
+_FILTERED = tuple(
+    name.replace("ssl_server_", "ssl_server/") for name in _ASKED if name.startswith("ssl_server_")
 )
 _SERVICES = ("imap-login", "pop3-login", "submission-login")
-_CERTIFICATES = ("ssl_cert", "ssl_alt_cert", "ssl_server_cert_file", "ssl_server_alt_cert_file")
+_FILTERS = ("local", "remote", "local_name")
+_Entry = tuple[tuple[str, ...], str, str]  # the headers of the blocks around it, name, value
+_MAX_SCOPES = 60  # each is a run of doveconf
+_BEFORE_2_4 = re.compile(r"# 2\.[0-3]\.")
 # A header may hold a brace of its own: unix_listener "srv.imap-login/%{pid}" {
 _BLOCK = re.compile(r"(?P<name>(?!\S+ =)\S.*?)\s*\{")
 
 
-def dovecot() -> Union[Dovecot, Missing, None]:
+@dataclass(frozen=True)
+class Found:
+    """The settings, and what is asked of the host beside them."""
+
+    dovecot: Dovecot
+    pairs: tuple[Pair, ...]
+    import_environment: str
+
+
+def dovecot() -> Union[Found, Missing, None]:
     """None: not installed."""
-    services = command.run(("doveconf", *(f"service/{name}" for name in _SERVICES)))
+    asked = (*(f"service/{name}" for name in _SERVICES), "protocols", "base_dir")
+    services = command.run(("doveconf", *asked, "import_environment"))
     if isinstance(services, command.NotInstalled):
         return None
     changed = command.run(("doveconf", "-n"))
@@ -58,43 +85,136 @@ def dovecot() -> Union[Dovecot, Missing, None]:
             return answer
     assert isinstance(services, str)
     assert isinstance(changed, str)
-    protocols = _protocols()
-    if isinstance(protocols, Missing):
-        return protocols
+    entries = list(_entries(services))
+    # The version and the file: "# 2.3.19.1 (9b53102964): /etc/dovecot/dovecot.conf".
+    head = changed.partition("\n")[0]
+    scopes = _scopes(_protocols(entries), list(_entries(changed)), head)
+    if isinstance(scopes, Missing):
+        return scopes
+    pairs = [pair for scope in scopes for pair in _pairs(scope.settings)]
+    public = [replace(scope, settings=_public(scope.settings)) for scope in scopes]
     settings = {}
-    for protocol in protocols:
-        asked = (*SETTINGS, *FILTERED_SETTINGS)  # in this order, so that a filter's value stands
-        listed = command.run(("doveconf", "-f", f"protocol={protocol}", *asked))
-        if isinstance(listed, Missing):
-            return listed
-        settings[protocol] = {name: value for blocks, name, value in _entries(listed) if not blocks}
-    return Dovecot(
-        listeners=tuple(_listeners(services, settings)),
-        settings=settings,
-        certificates_by_name=tuple(sorted(set(_certificates_by_name(changed)))),
+    for scope in public:
+        if not _filters(scope):
+            if isinstance(scope.settings, Missing):
+                return scope.settings
+            settings[scope.protocol] = scope.settings
+    directory = next((value for blocks, name, value in entries if name == "base_dir"), "")
+    return Found(
+        dovecot=Dovecot(
+            listeners=tuple(_listeners(entries, settings)),
+            settings=settings,
+            scopes=tuple(scope for scope in public if _filters(scope)),
+            configuration=of_dovecot(head.rpartition(" ")[2], SETTINGS),
+            daemon=dovecot_daemon(directory),
+        ),
+        pairs=tuple(dict.fromkeys(pairs)),
+        import_environment=_import_environment(entries),
     )
 
 
-def certificate_paths(settings: Dovecot) -> list[str]:
-    """The files that hold certificates, as any setting names them."""
-    named = (
-        scope[name]
-        for scope in settings.settings.values()
-        for name in _CERTIFICATES
-        if name in scope
-    )
-    # Up to 2.3 a setting holds the content of a file, and "<" says from where to read it.
-    paths = (path.removeprefix("<") for path in (*named, *settings.certificates_by_name))
-    return [path for path in paths if path.startswith("/")]
+def cipher_lists(found: Dovecot) -> list[CipherText]:
+    """Those of every scope; the level is the system's."""
+    every = (*found.settings.values(), *(scope.settings for scope in found.scopes))
+    return [
+        (settings["ssl_cipher_list"], None)
+        for settings in every
+        if not isinstance(settings, Missing) and settings.get("ssl_cipher_list")
+    ]
 
 
-def _protocols() -> Union[list[str], Missing]:
-    """Those that are switched on: a list up to 2.3, a block of names and yes or no from 2.4."""
-    listed = command.run(("doveconf", "protocols"))
+def _scopes(
+    protocols: list[str], changed: list[_Entry], head: str
+) -> Union[list[DovecotScope], Missing]:
+    """The settings of each protocol, and of each filter block that has some of them."""
+    chains = {blocks for blocks, name, _ in changed if name in _ASKED}
+    wanted = [(protocol, dict[str, str]()) for protocol in protocols]
+    for chain in sorted(chains):
+        headers = [block.partition(" ") for block in chain]
+        filters = {kind: value.strip('"') for kind, _, value in headers if kind in _FILTERS}
+        named = [value.strip('"') for kind, _, value in headers if kind == "protocol"]
+        if filters:
+            wanted += [
+                (protocol, filters) for protocol in protocols if not named or protocol in named
+            ]
+    if len(wanted) > _MAX_SCOPES:
+        return Missing(f"more than {_MAX_SCOPES} filter blocks: not looked into")
+    return [
+        DovecotScope(
+            protocol=protocol,
+            local=filters.get("local"),
+            remote=filters.get("remote"),
+            local_name=filters.get("local_name"),
+            settings=_settings(protocol, filters, before_2_4=bool(_BEFORE_2_4.match(head))),
+        )
+        for protocol, filters in wanted
+    ]
+
+
+def _settings(
+    protocol: str, filters: dict[str, str], *, before_2_4: bool
+) -> Union[dict[str, str], Missing]:
+    """The effective ones for a client that all of the filters match."""
+    arguments = ["-f", f"protocol={protocol}"]
+    for kind, value in filters.items():
+        if kind == "local_name":
+            # One name of those of the block; for a wildcard, a name that it stands for.
+            name = value.split()[0].replace("*", "any")
+            arguments += ["-f", f"{'lname' if before_2_4 else 'local_name'}={name}"]
+        else:
+            address = _address_in(value)
+            if isinstance(address, Missing):
+                return address
+            arguments += ["-f", f"{kind}={address}"]
+    listed = command.run(("doveconf", *arguments, *_ASKED, *_FILTERED))
     if isinstance(listed, Missing):
         return listed
+    # In the order asked, so that a filter's value stands.
+    return {name: value for blocks, name, value in _entries(listed) if not blocks}
+
+
+def _address_in(block: str) -> Union[str, Missing]:
+    """One address of the network that a block's header names."""
+    try:
+        return str(ipaddress.ip_network(block, strict=False).network_address)
+    except ValueError:
+        return Missing(f"the block is of {block!a}, which is no address: who that is, is not known")
+
+
+def _filters(scope: DovecotScope) -> dict[str, str]:
+    every = {kind: getattr(scope, kind) for kind in _FILTERS}
+    return {kind: value for kind, value in every.items() if value is not None}
+
+
+def _public(settings: Union[dict[str, str], Missing]) -> Union[dict[str, str], Missing]:
+    if isinstance(settings, Missing):
+        return settings
+    return {name: value for name, value in settings.items() if name in SETTINGS}
+
+
+def _pairs(settings: Union[dict[str, str], Missing]) -> Iterator[Pair]:
+    """Up to 2.3 a setting holds the content of a file, and "<" says from where to read it."""
+    if isinstance(settings, Missing):
+        return
+    for names in _KEYS.items():
+        files = [settings.get(name, "").removeprefix("<").strip() for name in names]
+        if all(file.startswith("/") for file in files):
+            yield Pair(*files)
+
+
+def _import_environment(entries: list[_Entry]) -> str:
+    """As up to 2.3; from 2.4 on each variable is an entry of its own."""
+    words = [value for blocks, name, value in entries if name == "import_environment"]
+    words += [
+        f"{name}={value}" for blocks, name, value in entries if blocks == ("import_environment",)
+    ]
+    return " ".join(words)
+
+
+def _protocols(entries: list[_Entry]) -> list[str]:
+    """Those that are switched on: a list up to 2.3, a block of names and yes or no from 2.4."""
     switched_on: list[str] = []
-    for blocks, name, value in _entries(listed):
+    for blocks, name, value in entries:
         if not blocks and name == "protocols":
             switched_on += value.split()
         elif blocks == ("protocols",) and value == "yes":
@@ -104,9 +224,11 @@ def _protocols() -> Union[list[str], Missing]:
     return [protocol for protocol in known if protocol in switched_on]
 
 
-def _listeners(text: str, settings: dict[str, dict[str, str]]) -> Iterator[DovecotListener]:
+def _listeners(
+    entries: list[_Entry], settings: dict[str, dict[str, str]]
+) -> Iterator[DovecotListener]:
     found: dict[tuple[str, str], dict[str, str]] = {}
-    for blocks, name, value in _entries(text):
+    for blocks, name, value in entries:
         if len(blocks) == 2 and blocks[1].startswith("inet_listener "):  # noqa: PLR2004
             service = blocks[0].removeprefix("service ")
             listener = blocks[1].removeprefix("inet_listener ").strip('"')
@@ -125,16 +247,11 @@ def _listeners(text: str, settings: dict[str, dict[str, str]]) -> Iterator[Dovec
             port=int(port),
             addresses=tuple(addresses.replace(",", " ").split()),
             ssl=with_tls,
+            haproxy=fields.get("haproxy") == "yes",
         )
 
 
-def _certificates_by_name(text: str) -> Iterator[str]:
-    for blocks, name, value in _entries(text):
-        if name in _CERTIFICATES and any(block.startswith("local") for block in blocks):
-            yield value
-
-
-def _entries(text: str) -> Iterator[tuple[tuple[str, ...], str, str]]:
+def _entries(text: str) -> Iterator[_Entry]:
     """Each `name = value` of doveconf's output with the headers of the blocks around it.
 
     `ssl_server { cert_file = … }` is the other way to write `ssl_server_cert_file = …`.

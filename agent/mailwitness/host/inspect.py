@@ -12,11 +12,12 @@ from mailwitness.evidence.host import (
     AccessControl,
     AgentRun,
     CertificateFile,
-    Dovecot,
+    Daemon,
     HostEvidence,
+    KeyFile,
     ListeningSocket,
     Network,
-    Postfix,
+    TlsLibrary,
 )
 from mailwitness.evidence.missing import Missing
 from mailwitness.evidence.moment import now
@@ -25,6 +26,7 @@ from mailwitness.host import (
     access_control,
     certificates,
     dovecot,
+    keys,
     network,
     postfix,
     sockets,
@@ -32,6 +34,7 @@ from mailwitness.host import (
 )
 from mailwitness.host.local import local_address
 from mailwitness.host.packet_filter import packet_filter
+from mailwitness.host.tls_library import CipherText, environment_of, tls_library
 
 _T = TypeVar("_T")
 
@@ -54,16 +57,20 @@ def inspect(request: Request, handshakes: Handshakes) -> HostEvidence:
     its_postfix = _guarded(postfix.postfix)
     its_dovecot = _guarded(dovecot.dovecot)
     its_sockets = _guarded(sockets.listening_sockets)
+    # Before the libraries: a daemon loads its own when a client comes.
+    running = _guarded(lambda: handshakes(_listeners(request, its_sockets)))
     return HostEvidence(
         host=request.host,
         system=system.system(),
         software=system.software(),
-        postfix=its_postfix,
-        dovecot=its_dovecot,
+        postfix=its_postfix.postfix if isinstance(its_postfix, postfix.Found) else its_postfix,
+        dovecot=its_dovecot.dovecot if isinstance(its_dovecot, dovecot.Found) else its_dovecot,
         sockets=its_sockets,
         certificates=_certificates(its_postfix, its_dovecot),
+        keys=_keys(its_postfix, its_dovecot),
+        tls_libraries=_tls_libraries(its_postfix, its_dovecot),
         packet_filter=packet_filter(),
-        running=_guarded(lambda: handshakes(_listeners(request, its_sockets))),
+        running=running,
         agent=AgentRun(
             version=__version__,
             python=platform.python_version(),
@@ -90,15 +97,51 @@ def _access_control() -> AccessControl:
     return found
 
 
-def _certificates(
-    its_postfix: Union[Postfix, Missing, None], its_dovecot: Union[Dovecot, Missing, None]
-) -> tuple[CertificateFile, ...]:
+_Postfix = Union[postfix.Found, Missing, None]
+_Dovecot = Union[dovecot.Found, Missing, None]
+
+
+def _certificates(its_postfix: _Postfix, its_dovecot: _Dovecot) -> tuple[CertificateFile, ...]:
     paths = []
-    if isinstance(its_postfix, Postfix):
-        paths += postfix.certificate_paths(its_postfix)
-    if isinstance(its_dovecot, Dovecot):
-        paths += dovecot.certificate_paths(its_dovecot)
+    if isinstance(its_postfix, postfix.Found):
+        paths += postfix.certificate_paths(its_postfix.postfix)
+    if isinstance(its_dovecot, dovecot.Found):
+        paths += [pair.certificate for pair in its_dovecot.pairs]
     return certificates.certificate_files(paths)
+
+
+def _keys(its_postfix: _Postfix, its_dovecot: _Dovecot) -> tuple[KeyFile, ...]:
+    found = (its_postfix, its_dovecot)
+    return keys.key_files(
+        pair
+        for product in found
+        if isinstance(product, (postfix.Found, dovecot.Found))
+        for pair in product.pairs
+    )
+
+
+def _tls_libraries(
+    its_postfix: _Postfix, its_dovecot: _Dovecot
+) -> dict[str, Union[TlsLibrary, Missing]]:
+    found: dict[str, Union[TlsLibrary, Missing]] = {}
+    if isinstance(its_postfix, postfix.Found):
+        asked = postfix.cipher_lists(its_postfix.postfix)
+        found["postfix"] = _tls_library("postfix", its_postfix, its_postfix.postfix.daemon, asked)
+    if isinstance(its_dovecot, dovecot.Found):
+        asked = dovecot.cipher_lists(its_dovecot.dovecot)
+        found["dovecot"] = _tls_library("dovecot", its_dovecot, its_dovecot.dovecot.daemon, asked)
+    return found
+
+
+def _tls_library(
+    product: str,
+    its: Union[postfix.Found, dovecot.Found],
+    daemon: Union[Daemon, Missing, None],
+    asked: list[CipherText],
+) -> Union[TlsLibrary, Missing]:
+    master = daemon.pid if isinstance(daemon, Daemon) else None
+    environment = environment_of(its.import_environment, master)
+    return _guarded(lambda: tls_library(product, asked, environment))
 
 
 def _listeners(

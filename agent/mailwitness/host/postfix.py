@@ -1,11 +1,17 @@
 """Postfix, as postconf(1) gives it: effective settings and the services that listen."""
 
 import socket
+from dataclasses import dataclass
 from typing import Optional, Union
 
 from mailwitness.evidence.host import Postfix, PostfixService
 from mailwitness.evidence.missing import Missing
 from mailwitness.host import command
+from mailwitness.host.configuration import of_postfix
+from mailwitness.host.daemons import postfix_daemon
+from mailwitness.host.keys import Pair, contents
+from mailwitness.host.postfix_ciphers import SECURITY_LEVEL, cipher_list
+from mailwitness.host.tls_library import CipherText
 
 # The parameters that bear on TLS, login and who may connect. The list is what keeps secrets
 # in: nothing else that main.cf or master.cf may hold leaves the host.
@@ -14,8 +20,8 @@ PARAMETERS = (
     "inet_interfaces",
     "inet_protocols",
     "mail_version",
-    "mynetworks",
     "myhostname",
+    "mynetworks",
     "smtpd_client_restrictions",
     "smtpd_discard_ehlo_keywords",
     "smtpd_enforce_tls",
@@ -23,6 +29,7 @@ PARAMETERS = (
     "smtpd_sasl_auth_enable",
     "smtpd_sasl_exceptions_networks",
     "smtpd_sasl_mechanism_filter",
+    "smtpd_sasl_path",
     "smtpd_sasl_security_options",
     "smtpd_sasl_tls_security_options",
     "smtpd_sasl_type",
@@ -32,9 +39,12 @@ PARAMETERS = (
     "smtpd_tls_chain_files",
     "smtpd_tls_ciphers",
     "smtpd_tls_dcert_file",
+    "smtpd_tls_dkey_file",
     "smtpd_tls_eccert_file",
+    "smtpd_tls_eckey_file",
     "smtpd_tls_eecdh_grade",
     "smtpd_tls_exclude_ciphers",
+    "smtpd_tls_key_file",
     "smtpd_tls_mandatory_ciphers",
     "smtpd_tls_mandatory_exclude_ciphers",
     "smtpd_tls_mandatory_protocols",
@@ -42,46 +52,98 @@ PARAMETERS = (
     "smtpd_tls_req_ccert",
     "smtpd_tls_security_level",
     "smtpd_tls_wrappermode",
+    "smtpd_upstream_proxy_protocol",
     "smtpd_use_tls",
+    "tls_config_file",
+    "tls_config_name",
+    "tls_eecdh_auto_curves",
+    "tls_export_cipherlist",
+    "tls_ffdhe_auto_groups",
     "tls_high_cipherlist",
+    "tls_low_cipherlist",
     "tls_medium_cipherlist",
+    "tls_null_cipherlist",
     "tls_preempt_cipherlist",
     "tls_server_sni_maps",
+    "tls_ssl_options",
 )
+_DIRECTORIES = ("config_directory", "queue_directory")
+_CERTIFICATE_FILES = ("smtpd_tls_cert_file", "smtpd_tls_eccert_file", "smtpd_tls_dcert_file")
 
 
-def postfix() -> Union[Postfix, Missing, None]:
+@dataclass(frozen=True)
+class Found:
+    """The settings, and what is asked of the host beside them."""
+
+    postfix: Postfix
+    pairs: tuple[Pair, ...]
+    import_environment: str
+
+
+def postfix() -> Union[Found, Missing, None]:
     """None: not installed. The default instance's settings; postconf needs no root for them."""
     listed = command.run(("postconf", "-x", *PARAMETERS))
     if isinstance(listed, command.NotInstalled):
         return None
     if isinstance(listed, Missing):
         return listed
-    directory = command.run(("postconf", "-h", "config_directory"))
+    directories = command.run(("postconf", "-h", "import_environment", *_DIRECTORIES))
     # Services as `name/type/field = value`, their overrides as `name/type/parameter = value`.
     fields = command.run(("postconf", "-F"))
     overrides = command.run(("postconf", "-Px"))
-    for answer in (directory, fields, overrides):
+    for answer in (directories, fields, overrides):
         if isinstance(answer, Missing):
             return answer
-    assert isinstance(directory, str)
+    assert isinstance(directories, str)
     assert isinstance(fields, str)
     assert isinstance(overrides, str)
-    return Postfix(
-        config_directory=directory.strip(),
+    environment, directory, queue = (line.strip() for line in directories.splitlines())
+    found = Postfix(
+        config_directory=directory,
         settings=_assignments(listed),
         services=_services(_by_service(fields), _by_service(overrides)),
+        configuration=of_postfix(directory, PARAMETERS),
+        daemon=postfix_daemon(queue),
     )
+    return Found(found, tuple(_pairs(found)), environment)
 
 
-def certificate_paths(settings: Postfix) -> list[str]:
+def cipher_lists(found: Postfix) -> list[CipherText]:
+    """Those of its services, as far as Postfix takes them."""
+    lists = (cipher_list(settings) for settings in _scopes(found))
+    return [(text, SECURITY_LEVEL) for text in lists if not isinstance(text, Missing)]
+
+
+def _pairs(found: Postfix) -> list[Pair]:
+    """The files of certificates and their keys, as any service's settings name them."""
+    named = []
+    for settings in _scopes(found):
+        chain_files = settings.get("smtpd_tls_chain_files", "").replace(",", " ").split()
+        for file, after in zip(chain_files, (*chain_files[1:], "")):
+            # postconf(5): a key stands before its chain, in the same file or the one before.
+            holds = contents(file)
+            if "key" in holds:
+                named.append(Pair(file if "certificate" in holds else after, file))
+        for setting in () if chain_files else _CERTIFICATE_FILES:
+            certificate = settings.get(setting, "")
+            key = settings.get(setting.replace("cert_", "key_"), "") or certificate
+            if certificate not in ("", "none"):
+                named.append(Pair(certificate, key))
+    return named
+
+
+def certificate_paths(found: Postfix) -> list[str]:
     """The files that hold certificates, as any service's settings name them."""
-    paths = []
-    for scope in (settings.settings, *(service.overrides for service in settings.services)):
-        for name, value in scope.items():
-            if name.endswith("cert_file") or name == "smtpd_tls_chain_files":
-                paths += [path for path in value.replace(",", " ").split() if path != "none"]
-    return paths
+    named: list[str] = []
+    for settings in _scopes(found):
+        chain_files = settings.get("smtpd_tls_chain_files", "").replace(",", " ").split()
+        named += chain_files or [settings.get(setting, "") for setting in _CERTIFICATE_FILES]
+    return [path for path in named if path not in ("", "none")]
+
+
+def _scopes(found: Postfix) -> list[dict[str, str]]:
+    """The effective settings of each service."""
+    return [{**found.settings, **service.overrides} for service in found.services]
 
 
 def _services(
@@ -93,6 +155,7 @@ def _services(
         if kind != "inet" or program not in (["smtpd"], ["postscreen"]):
             continue
         address, _, port = name.rpartition(":")
+        owner = ("smtpd", "pass") if program == ["postscreen"] else (name, kind)
         found.append(
             PostfixService(
                 name=name,
@@ -101,7 +164,7 @@ def _services(
                 program=program[0],
                 overrides={
                     parameter: value
-                    for parameter, value in overrides.get((name, kind), {}).items()
+                    for parameter, value in overrides.get(owner, {}).items()
                     if parameter in PARAMETERS
                 },
             )

@@ -73,8 +73,7 @@ def _processes_by_socket() -> tuple[dict[str, Process], int]:
             continue
         inodes = {link[8:-1] for link in links if link.startswith("socket:[")} - owners.keys()
         if inodes:
-            process = _process(pid)
-            owners.update(dict.fromkeys(inodes, process))
+            owners.update(dict.fromkeys(inodes, process(pid)))
     return owners, blocked
 
 
@@ -87,7 +86,8 @@ def _open_files(pid: int) -> list[str]:
     return links
 
 
-def _process(pid: int) -> Process:
+def process(pid: int) -> Process:
+    """The process of that number; one that is gone has no name."""
     folder = _PROC / str(pid)
     try:
         stat = (folder / "stat").read_text("utf-8", "backslashreplace")

@@ -1,0 +1,151 @@
+"""What a TLS library lets pass of what a daemon asks it for."""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+from mailwitness.evidence.host import CipherList, Suite, TlsLibrary
+from mailwitness.evidence.missing import Missing
+from mailwitness.resolver.offer import VERSIONS, VersionOffer
+
+_OLD = ("SSLv3", "TLSv1", "TLSv1.1")
+# By what a suite authenticates the server: the kinds of keys that can.
+_KEYS = {"RSA": "RSA", "ECDSA": "ECDSA", "DSS": "DSA"}
+
+
+# SSL_CTX_set_security_level(3): the bits of security that each level asks of everything.
+_LEVEL_BITS = (0, 80, 112, 128, 192, 256)
+# NIST SP 800-57 part 1 rev. 5, table 2: moduli and the bits of security that they give.
+_MODULI = ((15360, 256), (7680, 192), (3072, 128), (2048, 112), (1024, 80))
+
+
+@dataclass(frozen=True)
+class Key:
+    """Of a certificate that a daemon can load; its signature's hash is SHA-1's or weaker or not."""
+
+    kind: str  # "RSA", "ECDSA", "DSA", "EdDSA"
+    bits: int
+    weakly_signed: bool
+
+    @property
+    def strength(self) -> int:
+        """Bits of security."""
+        if self.kind in ("RSA", "DSA"):
+            return next((bits for modulus, bits in _MODULI if self.bits >= modulus), 0)
+        return self.bits // 2
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a daemon asks of a library, beside the versions."""
+
+    library: TlsLibrary
+    ciphers: CipherList
+    keys: tuple[Key, ...]
+    finite_field: bool  # whether it has Diffie-Hellman parameters, or takes the library's
+
+    @property
+    def refused(self) -> Missing | None:
+        """Why the library takes one of the certificates for too weak, if it may."""
+        level = self.ciphers.security_level
+        for key in self.keys:
+            if key.strength < _LEVEL_BITS[min(level, len(_LEVEL_BITS) - 1)]:
+                return Missing(
+                    f"at security level {level} (of {self.level_from}) the library refuses the "
+                    f"{key.kind} key of {key.bits} bits"
+                )
+            if key.weakly_signed and level > 0:
+                return Missing(
+                    f"at security level {level} (of {self.level_from}) the library may refuse "
+                    "a certificate that is signed with SHA-1"
+                )
+        return None
+
+    @property
+    def level_from(self) -> str:
+        """The layer that the security level comes from."""
+        level = self.ciphers.security_level
+        if self.ciphers.asked_level is not None and level == self.ciphers.asked_level:
+            return "the daemon"
+        if "@SECLEVEL" in self.ciphers.text:
+            return "the cipher list"
+        if level != self.library.built_in.security_level:
+            return self.library.configuration
+        return "the library as it was built"
+
+
+def suites(asked: Asked, version: str) -> tuple[str, ...] | Missing:
+    """The names of those that a handshake of `version` can end with."""
+    if isinstance(asked.ciphers.suites, Missing):
+        return asked.ciphers.suites
+    known = {suite.name: suite for suite in asked.library.suites}
+    names = asked.ciphers.suites.get(version, ())
+    return tuple(name for name in names if _usable(asked, version, known[name]))
+
+
+def _usable(asked: Asked, version: str, suite: Suite) -> bool:
+    is_1_3 = suite.name.startswith("TLS_")
+    if version == "TLSv1.3" or is_1_3:
+        return version == "TLSv1.3" and is_1_3 and bool(asked.keys)
+    if suite.key_exchange == "DH" and not asked.finite_field:
+        return False
+    if suite.authentication == "None":
+        return suite.key_exchange in ("DH", "ECDH")
+    if suite.key_exchange not in ("DH", "ECDH", "RSA"):  # PSK, SRP, GOST: need what mail has not
+        return False
+    signed = suite.key_exchange != "RSA"
+    if signed and version in _OLD and not _signs_with_sha1(asked):
+        return False
+    return _KEYS.get(suite.authentication) in {key.kind for key in asked.keys}
+
+
+def _signs_with_sha1(asked: Asked) -> bool:
+    """Up to TLS 1.1 servers sign by MD5 and SHA-1: from OpenSSL 3.0 on at security level 0 alone.
+
+    SSL_CTX_set_security_level(3).
+    """
+    return asked.ciphers.security_level == 0 or asked.library.version.startswith("OpenSSL 1.")
+
+
+def versions(
+    asked: Asked, wanted: Collection[str], setting: str, *, own_bounds: bool
+) -> Iterator[VersionOffer]:
+    """Each version, with the layer that decides it.
+
+    Args:
+        asked: the library and what the daemon asks of it.
+        wanted: those that the daemon's own setting admits.
+        setting: that setting with its value.
+        own_bounds: whether the daemon sets the upper bound too, in place of the system's.
+    """
+    defaults = asked.library.defaults
+    file = asked.library.configuration
+    for version in VERSIONS:
+        if version not in wanted:
+            yield VersionOffer(version, offered=False, decided_by=setting)
+        elif version in defaults.switched_off:
+            yield VersionOffer(version, offered=False, decided_by=f"{file} switches it off")
+        elif not own_bounds and _above(version, defaults.maximum):
+            yield VersionOffer(
+                version, offered=False, decided_by=f"{file}: MaxProtocol = {defaults.maximum}"
+            )
+        else:
+            usable = suites(asked, version)
+            if isinstance(usable, Missing):
+                yield VersionOffer(version, usable, setting)
+            elif usable:
+                yield VersionOffer(version, offered=True, decided_by=setting)
+            else:
+                yield VersionOffer(version, offered=False, decided_by=_why_not(asked, version))
+
+
+def _above(version: str, bound: str | None) -> bool:
+    return bound is not None and VERSIONS.index(version) > VERSIONS.index(bound)
+
+
+def _why_not(asked: Asked, version: str) -> str:
+    level = f"security level {asked.ciphers.security_level} (of {asked.level_from})"
+    if version == "SSLv3":
+        return f"{asked.library.version} has no {version}"
+    if version in _OLD and asked.ciphers.security_level > 0:
+        return level
+    return f"no suite of the cipher list serves it with the keys that there are, at {level}"

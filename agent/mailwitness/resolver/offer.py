@@ -1,0 +1,42 @@
+"""What the configuration makes a listener offer, and which layer decides each part of it."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from mailwitness.evidence.missing import Missing
+
+TlsUse = Literal["implicit", "starttls", "none"]
+VERSIONS = ("SSLv3", "TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3")
+
+
+@dataclass(frozen=True)
+class VersionOffer:
+    """Whether a protocol version is offered, and the setting or system layer that says so."""
+
+    version: str
+    offered: bool | Missing
+    decided_by: str
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What a client without a certificate of its own can have of a listener.
+
+    `suites`: OpenSSL's names by version, in no order. `mechanisms_*`: SASL, upper case, sorted;
+    None where that part of the conversation does not exist.
+    """
+
+    tls: TlsUse | Missing
+    versions: tuple[VersionOffer, ...] | Missing
+    suites: dict[str, tuple[str, ...]] | Missing
+    mechanisms_before_tls: tuple[str, ...] | Missing | None
+    mechanisms_inside_tls: tuple[str, ...] | Missing | None
+
+    def version(self, name: str) -> VersionOffer | Missing:
+        """The answer for one version."""
+        if isinstance(self.versions, Missing):
+            return self.versions
+        for offer in self.versions:
+            if offer.version == name:
+                return offer
+        return Missing(f"nothing is known of {name}")
