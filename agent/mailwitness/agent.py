@@ -67,7 +67,9 @@ def _inspect(arguments: argparse.Namespace) -> None:
     request = Request(arguments.host, arguments.address, tuple(arguments.port or DEFAULT_PORTS))
     evidence = inspect(
         request,
-        lambda listeners: observe([Endpoint(address, port, names) for address, port in listeners]),
+        lambda listeners: observe(
+            [Endpoint(address, port, names, "brief") for address, port in listeners]
+        ),
     )
     sys.stdout.write(dumps(evidence) + "\n")
 

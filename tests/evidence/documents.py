@@ -24,6 +24,8 @@ from mailwitness.evidence.host import (
 from mailwitness.evidence.missing import Missing
 from mailwitness.evidence.probe import (
     Capabilities,
+    Enumerated,
+    Negotiation,
     Observation,
     ProbeEvidence,
     Reach,
@@ -59,6 +61,20 @@ STARTTLS = Observation(
             ServedChain("mail.example.com", PEM, DENIED),
             ServedChain("other.example.com", DENIED, DENIED),
         ),
+        negotiation=Negotiation(
+            suites=(
+                Enumerated(
+                    "TLSv1.2",
+                    ("TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256", "0xfafa"),
+                    "alert 40 handshake_failure",
+                    "server",
+                ),
+                Enumerated("TLSv1.3", ("TLS_AES_128_GCM_SHA256",), DENIED, None),
+            ),
+            groups=(Enumerated("TLSv1.3", ("x25519", "secp256r1"), DENIED, DENIED),),
+            signatures=(),
+            dh_bits=(1024, 2048),
+        ),
     ),
 )
 IMPLICIT = Observation(
@@ -75,6 +91,7 @@ IMPLICIT = Observation(
         inside_tls=Capabilities(()),
         versions=(),
         chains=(),
+        negotiation=DENIED,
     ),
 )
 CLOSED = Observation(

@@ -1,15 +1,26 @@
 """Observations of servers on ports that are nobody's usual ones."""
 
+import asyncio
 import time
 from collections.abc import Sequence
 
 import pytest
 
 from mailwitness.evidence.missing import Missing
-from mailwitness.evidence.probe import Observation, Protocol, Session, TlsMode
+from mailwitness.evidence.probe import (
+    Negotiation,
+    Observation,
+    Protocol,
+    Session,
+    TlsMode,
+    VersionName,
+)
 from mailwitness.probe import observe as module
+from mailwitness.probe.answer import NUMBERS
+from mailwitness.probe.enumeration import Answer, negotiation
+from mailwitness.probe.hello import Offer, everything
 from mailwitness.probe.limits import Limits
-from mailwitness.probe.observe import Endpoint, observe
+from mailwitness.probe.observe import Depth, Endpoint, observe
 
 PATIENT = Limits(connect=2, greeting=5, read=5, endpoint=20)
 HASTY = Limits(connect=0.5, greeting=0.5, read=0.4, endpoint=2)
@@ -19,8 +30,10 @@ def usual(monkeypatch: pytest.MonkeyPatch, port: int, protocol: Protocol, tls: T
     monkeypatch.setitem(module._USUAL, port, (protocol, tls))
 
 
-def look(port: int, limits: Limits = PATIENT, names: Sequence[str] = ()) -> Observation:
-    (found,) = observe([Endpoint("127.0.0.1", port, tuple(names))], limits)
+def look(
+    port: int, limits: Limits = PATIENT, names: Sequence[str] = (), depth: Depth = "brief"
+) -> Observation:
+    (found,) = observe([Endpoint("127.0.0.1", port, tuple(names), depth)], limits)
     return found
 
 
@@ -35,6 +48,36 @@ def versions_of(found: Observation) -> "dict[str, bool | None]":
         answer.version: None if isinstance(answer.accepted, Missing) else answer.accepted
         for answer in session_of(found).versions
     }
+
+
+def negotiated(
+    port: int,
+    protocol: Protocol = "imap",
+    tls: TlsMode = "implicit",
+    *,
+    address: str = "127.0.0.1",
+    limits: Limits = PATIENT,
+) -> tuple[dict[VersionName, Answer], Negotiation, int]:
+    """What one endpoint can agree on, by hellos alone: nothing need be spoken inside TLS.
+
+    The answer to each version, all that was enumerated, and the number of connections it took.
+    """
+    connections = 0
+
+    async def together() -> tuple[dict[VersionName, Answer], Negotiation]:
+        talks = module.Conversations(limits, asyncio.Semaphore(limits.connections))
+        looking = module._Look(talks, Endpoint(address, port, ()), protocol, tls)
+
+        async def ask(offer: Offer) -> Answer:
+            nonlocal connections
+            connections += 1
+            return await looking._ask(offer)
+
+        answers = dict(zip(NUMBERS, [await ask(everything(v)) for v in NUMBERS], strict=True))
+        return answers, await negotiation(ask, answers)
+
+    answers, found = asyncio.run(together())
+    return answers, found, connections
 
 
 class Watch:

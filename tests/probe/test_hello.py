@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from mailwitness.evidence.missing import Missing
 from mailwitness.evidence.probe import Reach, VersionAnswer, VersionName
-from mailwitness.probe import hello as module
+from mailwitness.probe import answer as module
+from mailwitness.probe.answer import NUMBERS, Alert, ServerHello
 from mailwitness.probe.channel import (
     Channel,
     ChannelError,
@@ -17,7 +18,7 @@ from mailwitness.probe.channel import (
     NotReachedError,
     SilentError,
 )
-from mailwitness.probe.hello import NUMBERS, Alert, ServerHello, client_hello, say_hello
+from mailwitness.probe.hello import client_hello, everything, say_hello
 from mailwitness.probe.limits import Limits
 from mailwitness.probe.observe import BeforeHelloError, _judge
 
@@ -36,7 +37,7 @@ def answer_to(
             theirs.settimeout(0)
             reader, writer = await asyncio.open_connection(sock=ours)
             channel = Channel(reader, writer, LIMITS)
-            talking = asyncio.ensure_future(say_hello(channel, version, None, anonymous=True))
+            talking = asyncio.ensure_future(say_hello(channel, everything(version)))
             loop = asyncio.get_running_loop()
             await loop.sock_recv(theirs, 65536)
             with contextlib.suppress(OSError):
@@ -62,7 +63,7 @@ def said_after(version: VersionName, answer: bytes) -> bytes:
             theirs.settimeout(0)
             reader, writer = await asyncio.open_connection(sock=ours)
             channel = Channel(reader, writer, LIMITS)
-            talking = asyncio.ensure_future(say_hello(channel, version, None, anonymous=True))
+            talking = asyncio.ensure_future(say_hello(channel, everything(version)))
             loop = asyncio.get_running_loop()
             await loop.sock_recv(theirs, 65536)
             await loop.sock_sendall(theirs, answer)
@@ -110,7 +111,7 @@ class TestAnswer:
     def test_a_server_hello_and_its_chain(self, number: int) -> None:
         messages = server_hello(number) + certificates(b"leaf", b"issuer") + DONE
         assert answer_to(record(22, messages, number)) == ServerHello(
-            number, 0xC02F, retry=False, certificates=(b"leaf", b"issuer")
+            number, 0xC02F, retry=False, certificates=(b"leaf", b"issuer"), whole=True
         )
 
     def test_a_server_hello_of_tls_1_3_is_known_by_its_extension(self) -> None:
@@ -118,13 +119,15 @@ class TestAnswer:
         found = answer_to(
             record(22, server_hello(suite=0x1301, session=b"S" * 32, extensions=extensions))
         )
-        assert found == ServerHello(0x0304, 0x1301, retry=False, certificates=())
+        assert found == ServerHello(
+            *(0x0304, 0x1301, False, ()), extensions=(51, 43), group=0x1D, whole=True
+        )
         assert found.proof == "ServerHello TLSv1.3, suite 0x1301"
 
     def test_a_hello_retry_request_is_known_by_its_random(self) -> None:
         hello = server_hello(suite=0x1302, random=RETRY, extensions=SUPPORTS_13)
         found = answer_to(record(22, hello), hang=True)
-        assert found == ServerHello(0x0304, 0x1302, retry=True, certificates=())
+        assert found == ServerHello(*(0x0304, 0x1302, True, ()), extensions=(43,), whole=True)
         assert found.proof == "HelloRetryRequest TLSv1.3, suite 0x1302"
 
     def test_a_version_without_a_name_is_shown_as_its_number(self) -> None:
@@ -288,7 +291,7 @@ class TestFarewell:
 class TestClientHello:
     @pytest.mark.parametrize("version", NUMBERS)
     def test_the_lengths_are_right(self, version: VersionName) -> None:
-        hello = client_hello(version, None, anonymous=True)
+        hello = client_hello(everything(version))
         assert hello[0] == 22
         assert int.from_bytes(hello[3:5], "big") == len(hello) - 5
         assert hello[5] == 1
@@ -296,26 +299,26 @@ class TestClientHello:
 
     @pytest.mark.parametrize("version", list(NUMBERS)[1:])
     def test_the_server_name_is_in_it(self, version: VersionName) -> None:
-        assert b"mail.example.com" in client_hello(version, "mail.example.com", anonymous=False)
+        assert b"mail.example.com" in client_hello(everything(version, "mail.example.com"))
 
     def test_a_name_of_other_letters_is_encoded(self) -> None:
-        assert b"xn--bcher-kva.example" in client_hello("TLSv1.2", "bücher.example", anonymous=True)
+        assert b"xn--bcher-kva.example" in client_hello(everything("TLSv1.2", "bücher.example"))
 
     @pytest.mark.parametrize("name", ["192.0.2.1", "2001:db8::1", "::1"])
     def test_an_address_is_never_in_it(self, name: str) -> None:
-        named = client_hello("TLSv1.2", name, anonymous=True)
-        assert len(named) == len(client_hello("TLSv1.2", None, anonymous=True))
+        named = client_hello(everything("TLSv1.2", name))
+        assert len(named) == len(client_hello(everything("TLSv1.2")))
         assert name.encode() not in named
 
     def test_the_root_s_dot_is_not_part_of_the_name(self) -> None:
-        found = client_hello("TLSv1.2", "mail.example.com.", anonymous=True)
+        found = client_hello(everything("TLSv1.2", "mail.example.com."))
         assert struct.pack("!H", 16) + b"mail.example.com" + b"\x00\x0a" in found
 
     def test_sslv3_has_no_extensions(self) -> None:
-        assert b"example" not in client_hello("SSLv3", "mail.example.com", anonymous=True)
+        assert b"example" not in client_hello(everything("SSLv3", "mail.example.com"))
 
     def test_no_two_are_alike(self) -> None:
-        assert len({client_hello("TLSv1.3", None, anonymous=True) for _ in range(10)}) == 10
+        assert len({client_hello(everything("TLSv1.3")) for _ in range(10)}) == 10
 
 
 class TestJudgement:

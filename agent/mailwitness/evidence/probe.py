@@ -11,6 +11,7 @@ TlsMode = Literal["implicit", "starttls"]
 ReachState = Literal["open", "refused", "filtered", "reset", "unreachable", "error"]
 VersionName = Literal["SSLv3", "TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"]
 StarttlsState = Literal["ready", "not-offered", "refused", "unknown"]
+Order = Literal["server", "client"]
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,32 @@ class ServedChain:
 
 
 @dataclass(frozen=True)
+class Enumerated:
+    """Everything of one kind that a server takes, found by taking its choice off the offer.
+
+    `names` are accepted for certain, in the order of choice, as IANA names them; a number
+    without a name is written as such. `rest` is the server's own refusal of all others, or why
+    that is not known: then there may be more. `order` is whose preference decides.
+    """
+
+    version: VersionName
+    names: tuple[str, ...]
+    rest: Union[str, Missing]
+    order: Union[Order, Missing, None]  # None: there was nothing to choose between
+
+
+@dataclass(frozen=True)
+class Negotiation:
+    """What can be agreed on beside the version, without a server name."""
+
+    suites: tuple[Enumerated, ...]  # for each accepted version
+    # Key exchange: elliptic curves by the newest of the versions up to 1.2, and for 1.3 all kinds.
+    groups: tuple[Enumerated, ...]
+    signatures: tuple[Enumerated, ...]  # under the key exchange of TLS 1.2; 1.3 encrypts them
+    dh_bits: tuple[int, ...]  # sizes of the primes seen where no group is negotiated, sorted
+
+
+@dataclass(frozen=True)
 class Session:
     """What a connected client was told."""
 
@@ -91,6 +118,7 @@ class Session:
     inside_tls: Union[Capabilities, Missing]
     versions: tuple[VersionAnswer, ...]
     chains: tuple[ServedChain, ...]
+    negotiation: Union[Negotiation, Missing]  # Missing where only versions were asked for, too
 
     @property
     def offers_tls(self) -> bool:

@@ -14,6 +14,10 @@ _MAX_SHOWN = 200
 _CAPABILITY = re.compile(r"\* (?:OK|PREAUTH) \[CAPABILITY ([^\]]+)\]", re.IGNORECASE)
 
 
+class BusyError(ChannelError):
+    """The server turns this client away for now, which says nothing of anything else."""
+
+
 class Dialogue(ABC):
     """What to say in one protocol.
 
@@ -22,10 +26,13 @@ class Dialogue(ABC):
     """
 
     GREETING: ClassVar[tuple[bytes, ...]]  # how a first line that welcomes begins
+    BUSY: ClassVar[bytes]  # and how one that does not
 
     async def greeting(self, channel: Channel) -> str:
         """The server's first words, to their end."""
         line = await channel.line(channel.limits.greeting)
+        if line.upper().startswith(self.BUSY):
+            raise BusyError(f"turned away: {text(line)[:_MAX_SHOWN]!a}")
         if not line.upper().startswith(self.GREETING):
             raise ChannelError(f"no such greeting: {text(line)[:_MAX_SHOWN]!a}")
         return text(line)[:_MAX_GREETING]
@@ -50,7 +57,8 @@ class Dialogue(ABC):
 class Imap(Dialogue):
     """RFC 9051."""
 
-    GREETING = (b"* OK", b"* PREAUTH")  # the third, BYE, turns the client away
+    GREETING = (b"* OK", b"* PREAUTH")
+    BUSY = b"* BYE"
 
     def capabilities_in(self, greeting: str) -> Optional[Capabilities]:
         said = _CAPABILITY.match(greeting)
@@ -93,6 +101,7 @@ class Pop3(Dialogue):
     """RFC 1939, RFC 2449 (CAPA), RFC 2595 (STLS)."""
 
     GREETING = (b"+OK",)
+    BUSY = b"-ERR"
 
     async def capabilities(self, channel: Channel) -> Capabilities:
         await channel.send(b"CAPA\r\n")
@@ -122,9 +131,11 @@ class Smtp(Dialogue):
     """RFC 5321, RFC 3207 (STARTTLS)."""
 
     GREETING = (b"220",)
+    BUSY = b"421"  # RFC 5321 §3.8
 
     async def greeting(self, channel: Channel) -> str:
         lines = await _reply(channel, channel.limits.greeting)
+        _see_not_busy(lines)
         if not lines[0].startswith("220"):
             raise ChannelError(f"no such greeting: {lines[0][:_MAX_SHOWN]!a}")
         return lines[-1][:_MAX_GREETING]
@@ -132,6 +143,7 @@ class Smtp(Dialogue):
     async def capabilities(self, channel: Channel) -> Capabilities:
         await channel.send(b"EHLO " + _literal(channel.own_address) + b"\r\n")
         lines = await _reply(channel, channel.limits.read)
+        _see_not_busy(lines)
         if not lines[0].startswith("250"):
             raise ChannelError(f"EHLO answered {lines[0][:_MAX_SHOWN]!a}")
         return Capabilities(tuple(line[4:] for line in lines[1:]))
@@ -141,8 +153,7 @@ class Smtp(Dialogue):
             return Starttls("not-offered", "")
         await channel.send(b"STARTTLS\r\n")
         lines = await _reply(channel, channel.limits.read)
-        if lines[0].startswith("421"):  # RFC 5321 §3.8: too busy, which says nothing of TLS
-            raise ChannelError(lines[0][:_MAX_SHOWN])
+        _see_not_busy(lines)
         return _upgrade(lines[-1], ready=lines[0].startswith("220"))
 
     async def goodbye(self, channel: Channel) -> None:
@@ -155,6 +166,11 @@ DIALOGUES: dict[Protocol, Dialogue] = {"imap": Imap(), "pop3": Pop3(), "smtp": S
 def text(line: bytes) -> str:
     """A line as text; bytes that are no UTF-8 as backslash escapes."""
     return line.decode("utf-8", "backslashreplace")
+
+
+def _see_not_busy(reply: list[str]) -> None:
+    if reply[0].encode().startswith(Smtp.BUSY):
+        raise BusyError(f"turned away: {reply[0][:_MAX_SHOWN]!a}")
 
 
 def _upgrade(answer: str, *, ready: bool) -> Starttls:

@@ -8,8 +8,8 @@ from typing import Any, Optional, Union
 
 from mailwitness.evidence.missing import Missing
 from mailwitness.evidence.probe import ServedChain
+from mailwitness.probe.answer import MAX_CERTIFICATES
 from mailwitness.probe.channel import Channel, ChannelError, TlsChannel
-from mailwitness.probe.hello import MAX_CERTIFICATES
 
 
 async def shake_hands(channel: Channel, server_name: Optional[str]) -> TlsChannel:

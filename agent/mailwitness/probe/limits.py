@@ -15,6 +15,8 @@ class Limits:
     # Everything about one port, however slowly each answer comes, while a connection to it is
     # open: three SMTP ports that greet after 20 s take 60 s by eight connections at once.
     endpoint: float = 90.0
+    # The same for all that can be negotiated: a hundred questions, eight at once.
+    enumeration: float = 180.0
     line: int = 8192  # RFC 9051 §4 asks for 8,192; SMTP and POP3 need 512
     dialogue: int = 65536
     handshake: int = 262144  # a chain of certificates is some 10 KiB

@@ -5,13 +5,14 @@ import contextlib
 import dataclasses
 import time
 from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
-from typing import Optional, TypeVar, Union
+from typing import Literal, Optional, TypeVar, Union
 
 from mailwitness.evidence.missing import Missing
 from mailwitness.evidence.moment import now
 from mailwitness.evidence.names import is_address
 from mailwitness.evidence.probe import (
     Capabilities,
+    Negotiation,
     Observation,
     Protocol,
     Reach,
@@ -24,6 +25,7 @@ from mailwitness.evidence.probe import (
 )
 from mailwitness.evidence.services import SERVICES
 from mailwitness.probe.allowance import Allowance
+from mailwitness.probe.answer import NUMBERS, Alert, ServerHello
 from mailwitness.probe.channel import (
     Channel,
     ChannelError,
@@ -32,17 +34,25 @@ from mailwitness.probe.channel import (
     SilentError,
     dial,
 )
-from mailwitness.probe.dialogues import DIALOGUES, Dialogue, text
+from mailwitness.probe.dialogues import DIALOGUES, BusyError, Dialogue, text
+from mailwitness.probe.enumeration import Answer, negotiation
 from mailwitness.probe.handshake import chain_of, served_chain, shake_hands
-from mailwitness.probe.hello import NUMBERS, Alert, ServerHello, say_hello
+from mailwitness.probe.hello import Offer, everything, say_hello
 from mailwitness.probe.limits import DEFAULT_LIMITS, Limits
 
 _USUAL = {port: (service.protocol, service.tls) for port, service in SERVICES.items()}
 _RECOGNISED: dict[bytes, Protocol] = {b"* ": "imap", b"+OK": "pop3", b"220": "smtp"}
 _SILENCE = 3.0  # after which a server on an unknown port is taken to wait for a hello
 
+_ASKED_BRIEFLY = Missing("not asked for: a brief look")
+_NO_TLS = Missing("no TLS")
+_PAUSES = (0.5, 2.0)  # seconds before a server that turns its client away is asked again
+
+# `brief`: versions and chains, some seven connections; `full`: all that can be negotiated, too,
+# some thirty of a server of today and over a hundred of one that takes every old suite.
+Depth = Literal["brief", "full"]
+
 _T = TypeVar("_T")
-_Answer = Union[ServerHello, Alert, ChannelError, NotReachedError]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,6 +62,7 @@ class Endpoint:
     address: str
     port: int
     names: tuple[str, ...]
+    depth: Depth = "full"
 
 
 class Conversations:
@@ -148,15 +159,20 @@ class _Look:
         first = await self._converse()
         if first.starttls is not None and first.starttls.state != "ready":
             return first
-        answers: dict[VersionName, _Answer] = dict(
-            zip(NUMBERS, await asyncio.gather(*(self._ask(version) for version in NUMBERS)))
+        answers: dict[VersionName, Answer] = dict(
+            zip(NUMBERS, await asyncio.gather(*(self._ask(everything(v)) for v in NUMBERS)))
         )
         works = bool(first.chains) or any(isinstance(a, ServerHello) for a in answers.values())
         versions = tuple(
             _judge(version, answer, works=works) for version, answer in answers.items()
         )
         chains = await self._chains(answers, first.chains[0] if first.chains else None)
-        return dataclasses.replace(first, versions=versions, chains=chains)
+        negotiated: Union[Negotiation, Missing] = _ASKED_BRIEFLY
+        if self.endpoint.depth == "full":
+            # So many questions have a time of their own: they shall not cost the answers above.
+            self.allowance = Allowance(self.talks.limits.enumeration)
+            negotiated = await negotiation(self._ask, answers)
+        return dataclasses.replace(first, versions=versions, chains=chains, negotiation=negotiated)
 
     async def _recognise(self) -> None:
         """What an unknown port speaks: servers of all three protocols speak first."""
@@ -197,6 +213,7 @@ class _Look:
                         inside_tls=Missing("no handshake"),
                         versions=(),
                         chains=(),
+                        negotiation=_NO_TLS,
                     ),
                 )
             greeting = await self.dialogue.greeting(channel)
@@ -208,6 +225,7 @@ class _Look:
                 inside_tls=Missing("no TLS"),
                 versions=(),
                 chains=(),
+                negotiation=_NO_TLS,
             )
             if isinstance(before_tls, Missing):
                 await self._leave(channel)
@@ -253,16 +271,25 @@ class _Look:
             await self._leave(tls)
         return dataclasses.replace(session, greeting=greeting, inside_tls=inside, chains=(chain,))
 
-    async def _ask(
-        self, version: VersionName, server_name: Optional[str] = None, *, anonymous: bool = True
-    ) -> _Answer:
-        """One hello on a connection of its own."""
-        try:
-            async with self._open() as (channel, _):
-                await self._to_tls(channel)
-                return await say_hello(channel, version, server_name, anonymous=anonymous)
-        except (ChannelError, NotReachedError) as error:
-            return error
+    async def _ask(self, offer: Offer) -> Answer:
+        """One hello on a connection of its own; again after a pause where it was turned away."""
+        for pause in (*_PAUSES, None):
+            try:
+                async with self._open() as (channel, _):
+                    await self._to_tls(channel)
+                    return await say_hello(channel, offer)
+            except TurnedAwayError as error:
+                answer: Answer = error
+            except NotReachedError as error:
+                answer = error
+                if error.reach.state not in ("refused", "reset"):
+                    return answer
+            except ChannelError as error:
+                return error
+            if pause is None:
+                break
+            await asyncio.sleep(pause)
+        return answer
 
     async def _to_tls(self, channel: Channel) -> None:
         """To where the hello is due, by the same words as at first."""
@@ -272,6 +299,10 @@ class _Look:
             greeting = await self.dialogue.greeting(channel)
             offered = await self._capabilities(channel, greeting)
             upgrade = await self.dialogue.starttls(channel, offered)
+        except BusyError as error:
+            raise TurnedAwayError(str(error)) from None
+        except ClosedError as error:
+            raise TurnedAwayError(f"turned away: {error}") from None
         except ChannelError as error:
             raise BeforeHelloError(str(error)) from None
         if upgrade.state != "ready":
@@ -279,7 +310,7 @@ class _Look:
             raise BeforeHelloError(f"STARTTLS {upgrade.state}: {upgrade.detail}")
 
     async def _chains(
-        self, answers: Mapping[VersionName, _Answer], first: Optional[ServedChain]
+        self, answers: Mapping[VersionName, Answer], first: Optional[ServedChain]
     ) -> tuple[ServedChain, ...]:
         """The chain without a server name, and for each name the one that it brings.
 
@@ -326,7 +357,7 @@ class _Look:
         """In clear by `version`; by a real handshake where only TLS 1.3 is left."""
         if version is None:
             return await self._chain_of_handshake(server_name)
-        answer = await self._ask(version, server_name, anonymous=False)
+        answer = await self._ask(everything(version, server_name, anonymous=False))
         if isinstance(answer, ServerHello) and answer.certificates:
             return chain_of(server_name, answer.certificates)
         said = answer.proof if isinstance(answer, (ServerHello, Alert)) else str(answer)
@@ -350,9 +381,13 @@ class BeforeHelloError(ChannelError):
     """The connection broke off before a hello could be sent: it says nothing of TLS."""
 
 
+class TurnedAwayError(BeforeHelloError):
+    """And that by the server, which answered before: too many connections, or too fast."""
+
+
 def _judge(
     version: VersionName,
-    answer: _Answer,
+    answer: Answer,
     *,
     works: bool,
 ) -> VersionAnswer:
