@@ -104,12 +104,6 @@ def _scopes(
     for scope in dovecot.scopes:
         if scope.protocol != listener.service.removesuffix("-login"):
             continue
-        filters = {
-            "local": scope.local,
-            "remote": scope.remote,
-            "local_name": scope.local_name,
-        }
-        where = " ".join(f"{kind} {value}" for kind, value in filters.items() if value is not None)
         settings = {} if isinstance(scope.settings, Missing) else scope.settings
         certificates = _on_disk(host, [settings.get(name, "") for name in _DOVECOT_CERTIFICATES])
         its_keys = keys(host, certificates)
@@ -117,7 +111,7 @@ def _scopes(
         if isinstance(scope.settings, Missing):
             unknown = scope.settings
             offer = Offer(unknown, unknown, unknown, unknown, unknown)
-        yield Scope(where, settings, offer)
+        yield Scope(scope.local, scope.remote, scope.local_name, settings, offer, certificates)
 
 
 def _by_postfix(host: HostEvidence, postfix: Postfix, service: PostfixService) -> Configured:

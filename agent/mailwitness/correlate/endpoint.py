@@ -1,5 +1,6 @@
 """A mail port of a host with what each witness says of it."""
 
+import ipaddress
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -27,11 +28,30 @@ class CertificateOnDisk:
 
 @dataclass(frozen=True)
 class Scope:
-    """What narrower settings make of a port for some clients: a filter block of Dovecot's."""
+    """What a filter block of Dovecot's makes of a port, for the clients whom it matches."""
 
-    where: str  # "local_name mail.example.com"
+    local: str | None  # the host's own network or address
+    remote: str | None  # the client's
+    local_name: str | None  # the server name of SNI
     settings: dict[str, str]
     offer: Offer
+    certificates: tuple[CertificateOnDisk, ...]
+
+    @property
+    def where(self) -> str:
+        """The block's headers, outermost first."""
+        filters = {"local": self.local, "remote": self.remote, "local_name": self.local_name}
+        return " ".join(f"{kind} {value}" for kind, value in filters.items() if value is not None)
+
+    def holds(self, local: str, remote: str) -> bool:
+        """Whether it is for connections between these addresses, whatever name they ask for.
+
+        A name comes too late: the handshake has begun by then, and only the certificate follows.
+        """
+        pairs = ((self.local, local), (self.remote, remote))
+        return self.local_name is None and all(
+            block is None or _within(address, block) for block, address in pairs
+        )
 
 
 @dataclass(frozen=True)
@@ -55,9 +75,31 @@ class Configured:
         """Where TLS begins."""
         return self.offer.tls
 
+    def matching(self, local: str, remote: str) -> tuple[Scope, ...]:
+        """The filter blocks that hold for connections between these addresses."""
+        return tuple(scope for scope in self.scopes if scope.holds(local, remote))
+
+    def offer_to(self, local: str, remote: str) -> Offer:
+        """What a client at `remote` gets who comes to the host's address `local`."""
+        matching = self.matching(local, remote)
+        if not matching:
+            return self.offer
+        if len(matching) == 1:
+            return matching[0].offer
+        blocks = " and ".join(scope.where for scope in matching)
+        unknown = Missing(f"several blocks match this client: {blocks}")
+        return Offer(unknown, unknown, unknown, unknown, unknown)
+
     def origin(self, setting: str) -> str:
         """Where it is written, or that it is nowhere."""
         return self.origins.get(setting, "the default")
+
+
+def _within(address: str, block: str) -> bool:
+    try:
+        return ipaddress.ip_address(address) in ipaddress.ip_network(block, strict=False)
+    except ValueError:  # a name: whose address that is, is not known
+        return False
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 
 from mailwitness.evidence.host import CipherList, Suite, TlsLibrary
 from mailwitness.evidence.missing import Missing
+from mailwitness.probe.suites import SUITES, SUITES_OF_TLS_1_3
 from mailwitness.resolver.offer import VERSIONS, VersionOffer
 
+_NAMES = {**SUITES, **SUITES_OF_TLS_1_3}
 _OLD = ("SSLv3", "TLSv1", "TLSv1.1")
 # By what a suite authenticates the server: the kinds of keys that can.
 _KEYS = {"RSA": "RSA", "ECDSA": "ECDSA", "DSS": "DSA"}
@@ -74,12 +76,13 @@ class Asked:
 
 
 def suites(asked: Asked, version: str) -> tuple[str, ...] | Missing:
-    """The names of those that a handshake of `version` can end with."""
+    """The names of those that a handshake of `version` can end with, as IANA has them."""
     if isinstance(asked.ciphers.suites, Missing):
         return asked.ciphers.suites
     known = {suite.name: suite for suite in asked.library.suites}
     names = asked.ciphers.suites.get(version, ())
-    return tuple(name for name in names if _usable(asked, version, known[name]))
+    usable = (known[name] for name in names if _usable(asked, version, known[name]))
+    return tuple(_NAMES.get(suite.number, suite.name) for suite in usable)
 
 
 def _usable(asked: Asked, version: str, suite: Suite) -> bool:

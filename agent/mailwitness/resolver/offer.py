@@ -22,8 +22,8 @@ class VersionOffer:
 class Offer:
     """What a client without a certificate of its own can have of a listener.
 
-    `suites`: OpenSSL's names by version, in no order. `mechanisms_*`: SASL, upper case, sorted;
-    None where that part of the conversation does not exist.
+    `suites`: names of the IANA registry by version, in no order. `mechanisms_*`: SASL, upper
+    case, sorted; None where that part of the conversation does not exist.
     """
 
     tls: TlsUse | Missing

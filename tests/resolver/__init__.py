@@ -1,0 +1,1 @@
+"""The resolver against real daemons: what it foretells of a configuration, and what they serve."""

@@ -1,0 +1,178 @@
+"""One configuration after the other: what the resolver foretells, and what a client gets."""
+
+import shutil
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mailwitness import zipapp
+from mailwitness.correlate.certificate import Certificate, parse
+from mailwitness.correlate.configured import configured
+from mailwitness.correlate.endpoint import Configured
+from mailwitness.evidence.codec import loads
+from mailwitness.evidence.host import HostEvidence
+from mailwitness.evidence.missing import Missing
+from mailwitness.evidence.probe import Observation, ProbeEvidence, Session
+from mailwitness.resolver.offer import Offer
+from tests.lab.certificates import Authority
+from tests.resolver.cell import ADDRESSES, CLIENT, Cell, cell
+from tests.resolver.configurations import NAME, PORTS, Trial, trial
+
+# Daemons keep what they are given to write to.
+_START = """\
+exec >/start.log 2>&1
+mkdir -p /run/dovecot /run/lock /var/spool/postfix/private
+postfix check
+dovecot
+$(postconf -h daemon_directory)/master -w
+"""
+
+
+@dataclass
+class Tally:
+    """What came of the trials."""
+
+    trials: int = 0
+    answers: Counter[str] = field(default_factory=Counter)  # "right", "wrong", "unknown", "unseen"
+    reasons: Counter[str] = field(default_factory=Counter)  # of what is unknown
+    wrong: list[str] = field(default_factory=list)
+
+    def lines(self) -> Iterator[str]:
+        """For people."""
+        yield f"{self.trials} configurations, {sum(self.answers.values())} answers compared"
+        total = max(1, self.answers.total())
+        for kind, count in sorted(self.answers.items()):
+            yield f"{kind}: {count} ({count / total:.2%})"
+        for reason, count in self.reasons.most_common(12):
+            yield f"  unknown {count} times: {reason}"
+        yield from self.wrong
+
+    def compare(self, what: str, foretold: object, seen: object) -> None:
+        """One thing that was foretold, against what came; either may be `Missing`."""
+        if isinstance(foretold, Missing):
+            self.answers["unknown"] += 1
+            self.reasons[foretold.reason] += 1
+        elif isinstance(seen, Missing):
+            self.answers["unseen"] += 1
+        elif foretold == seen:
+            self.answers["right"] += 1
+        else:
+            self.answers["wrong"] += 1
+            self.wrong.append(f"WRONG {what}: foretold {foretold}, served {seen}")
+
+
+def run(suite: str, seed: str, count: int) -> Tally:
+    """That many configurations of one release, by turns."""
+    tally = Tally()
+    with tempfile.TemporaryDirectory(prefix="mailwitness-resolver-") as scratch:
+        folder = Path(scratch)
+        agent = folder / "agent.pyz"
+        agent.write_bytes(zipapp.build().content)
+        authority = Authority.at(folder / "ca")
+        for number in range(count):
+            its = trial(suite, f"{seed}.{number}", authority, folder / "certificates")
+            compare(its, folder / "cell", agent, tally)
+            shutil.rmtree(folder / "cell")
+            tally.trials += 1
+    return tally
+
+
+def compare(its: Trial, folder: Path, agent: Path, tally: Tally) -> None:
+    """Start the daemons on it, ask the agent, and look from the client's address."""
+    label = f"{its.suite} {its.number}"
+    with cell(its.suite, folder, {**its.files, "/agent.pyz": agent.read_bytes()}) as host:
+        host.run("/bin/sh", "-c", _START)
+        inside = _inspect(host)
+        for address, look in _looks(host, agent):
+            setting = configured(inside, look.port)
+            if look.reach.state != "open" or setting is None:
+                # A port may be one address's alone, or its daemon refuse the configuration.
+                continue
+            what = f"{label} {address}:{look.port}"
+            if isinstance(setting, Missing):
+                tally.compare(what, setting, None)
+            else:
+                _compare_endpoint(what, setting, address, look, tally)
+
+
+def _inspect(host: Cell) -> HostEvidence:
+    ports = [word for port in PORTS for word in ("--port", str(port))]
+    argv = ("python3", "/agent.pyz", "inspect", "--host", "cell", "--address", ADDRESSES[0])
+    return loads(host.run(*argv, *ports).stdout, HostEvidence)
+
+
+def _looks(host: Cell, agent: Path) -> Iterator[tuple[str, Observation]]:
+    ports = [word for port in (*PORTS, 2526) for word in ("--port", str(port))]
+    argv = (sys.executable, str(agent), "probe", *ADDRESSES, "--name", NAME, *ports)
+    for line in host.from_client(*argv).stdout.splitlines():
+        evidence = loads(line, ProbeEvidence)
+        assert not isinstance(evidence.observations, Missing)
+        yield from ((evidence.target, look) for look in evidence.observations)
+
+
+def _compare_endpoint(
+    what: str, setting: Configured, address: str, look: Observation, tally: Tally
+) -> None:
+    offer = setting.offer_to(address, CLIENT)
+    if isinstance(look.session, Missing):
+        tally.compare(what, offer.tls, look.session)
+        return
+    session = look.session
+    tally.compare(f"{what} tls", offer.tls, _tls_use(session))
+    mechanisms = (
+        ("before TLS", offer.mechanisms_before_tls, session.before_tls),
+        ("inside TLS", offer.mechanisms_inside_tls, session.inside_tls),
+    )
+    for where, foretold, capabilities in mechanisms:
+        if capabilities is not None and foretold is not None:
+            seen = capabilities if isinstance(capabilities, Missing) else capabilities.mechanisms
+            tally.compare(f"{what} mechanisms {where}", foretold, seen)
+    if offer.tls == "none":
+        return
+    _compare_tls(what, offer, session, tally)
+    _compare_certificate(what, setting, address, session, tally)
+
+
+def _tls_use(session: Session) -> str | Missing:
+    if session.starttls is None:
+        return "implicit"
+    if session.starttls.state == "unknown":
+        return Missing(session.starttls.detail)
+    return "none" if session.starttls.state == "not-offered" else "starttls"
+
+
+def _compare_tls(what: str, offer: Offer, session: Session, tally: Tally) -> None:
+    if isinstance(offer.versions, Missing):
+        tally.compare(f"{what} versions", offer.versions, None)
+        return
+    for version in offer.versions:
+        accepted = session.accepts(version.version)
+        label = f"{what} {version.version} ({version.decided_by})"
+        tally.compare(label, version.offered, accepted)
+    if isinstance(session.negotiation, Missing) or isinstance(offer.suites, Missing):
+        foretold = offer.suites if isinstance(offer.suites, Missing) else ()
+        tally.compare(f"{what} suites", foretold, session.negotiation)
+        return
+    for found in session.negotiation.suites:
+        names = offer.suites.get(found.version, ())
+        seen = found.rest if isinstance(found.rest, Missing) else sorted(found.names)
+        tally.compare(f"{what} {found.version} suites", sorted(names), seen)
+
+
+def _compare_certificate(
+    what: str, setting: Configured, address: str, session: Session, tally: Tally
+) -> None:
+    if any(scope.local_name is not None for scope in setting.scopes):
+        return
+    files = [setting.certificates]
+    files += [scope.certificates for scope in setting.matching(address, CLIENT)]
+    on_disk = {file.leaf.fingerprint for file in files[-1] if isinstance(file.leaf, Certificate)}
+    for chain in session.chains:
+        leaf = chain.leaf if isinstance(chain.leaf, Missing) else parse(chain.leaf)
+        if isinstance(leaf, Missing):
+            tally.compare(f"{what} certificate", (), leaf)
+        else:
+            tally.compare(f"{what} certificate", True, leaf.fingerprint in on_disk)  # noqa: FBT003
