@@ -96,9 +96,9 @@ def _asked(
     ciphers = expansion(library, settings.get("ssl_cipher_list", ""), None)
     if isinstance(ciphers, Missing):
         return ciphers
-    parameters = settings.get("ssl_dh") or settings.get("ssl_server_dh_file")
-    automatic = not library.version.startswith("OpenSSL 1.")
-    asked = Asked(library, ciphers, keys, finite_field=bool(parameters) or automatic)
+    # Up to 2.3 there is no Diffie-Hellman without parameters; 2.4 takes the library's own.
+    finite_field = "ssl_server_dh_file" in settings or bool(settings.get("ssl_dh"))
+    asked = Asked(library, ciphers, keys, finite_field=finite_field)
     return asked.refused or asked
 
 

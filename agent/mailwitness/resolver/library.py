@@ -95,16 +95,15 @@ def _usable(asked: Asked, version: str, suite: Suite) -> bool:
         return suite.key_exchange in ("DH", "ECDH")
     if suite.key_exchange not in ("DH", "ECDH", "RSA"):  # PSK, SRP, GOST: need what mail has not
         return False
-    signed = suite.key_exchange != "RSA"
-    if signed and version in _OLD and not _signs_with_sha1(asked):
+    if version in _OLD and not _has_old_versions(asked):
         return False
     return _KEYS.get(suite.authentication) in {key.kind for key in asked.keys}
 
 
-def _signs_with_sha1(asked: Asked) -> bool:
-    """Up to TLS 1.1 servers sign by MD5 and SHA-1: from OpenSSL 3.0 on at security level 0 alone.
+def _has_old_versions(asked: Asked) -> bool:
+    """From OpenSSL 3.0 on TLS 1.1 and before are of security level 0 alone: OPENSSL-NEWS of 3.0.
 
-    SSL_CTX_set_security_level(3).
+    Their hashes are MD5 and SHA-1; the library lists suites for them all the same.
     """
     return asked.ciphers.security_level == 0 or asked.library.version.startswith("OpenSSL 1.")
 
