@@ -4,12 +4,20 @@ from mailwitness.evidence.codec import Document
 from mailwitness.evidence.host import (
     AccessControl,
     AgentRun,
+    Assignment,
     CertificateFile,
+    CipherList,
+    Configuration,
+    ConfigurationFile,
+    Daemon,
     Dovecot,
     DovecotListener,
+    DovecotScope,
     HostEvidence,
     Interface,
     Jail,
+    KeyFile,
+    LibraryDefaults,
     ListeningSocket,
     Network,
     PacketFilter,
@@ -19,7 +27,10 @@ from mailwitness.evidence.host import (
     ReversePath,
     Route,
     Software,
+    Suite,
     System,
+    TlsLibrary,
+    VersionSuites,
 )
 from mailwitness.evidence.missing import Missing
 from mailwitness.evidence.probe import (
@@ -121,6 +132,20 @@ CLOSED = Observation(
 )
 PROCESS = Process(42, "master", "/usr/lib/postfix/sbin/master", "2024-01-01T00:00:00Z")
 
+LIBRARY = TlsLibrary(
+    path="/usr/lib/libssl.so.3",
+    source="ldd /usr/lib/dovecot/imap-login",
+    version="OpenSSL 3.0.20 7 Apr 2026",
+    configuration=ConfigurationFile("/usr/lib/ssl/openssl.cnf", DENIED),
+    built_in=LibraryDefaults(None, None, 2, ()),
+    defaults=LibraryDefaults("TLSv1.2", "TLSv1.3", 1, ("TLSv1",)),
+    suites=(Suite("AES128-SHA", 0x2F, "RSA", "RSA", "AES(128)", "SHA1"),),
+    cipher_lists=(
+        CipherList("HIGH", None, 1, (VersionSuites("TLSv1.2", ("AES128-SHA",)),)),
+        CipherList("nothing", 0, 0, DENIED),
+    ),
+)
+
 HOST = HostEvidence(
     host="mail1",
     agent=AgentRun("0.1.0", "3.9.2", 0, "2024-01-01T00:00:00Z", 1.25),
@@ -135,17 +160,36 @@ HOST = HostEvidence(
                 "[::1]:nope", DENIED, "::1", "postscreen", {"smtpd_tls_auth_only": "no"}
             ),
         ),
+        configuration=Configuration(
+            (ConfigurationFile("/etc/postfix/main.cf", "2024-01-01T00:00:00Z"),),
+            (Assignment("smtpd_tls_auth_only", "/etc/postfix/main.cf", 7, ("smtp/inet",)),),
+        ),
+        daemon=Daemon(42, "2024-01-01T00:00:00Z", DENIED),
     ),
     dovecot=Dovecot(
-        listeners=(DovecotListener("imap-login", "imaps", 993, ("*", "::"), ssl=True),),
+        listeners=(
+            DovecotListener("imap-login", "imaps", 993, ("*", "::"), ssl=True, haproxy=False),
+        ),
+        main={"ssl": "yes"},
         settings={"imap": {"ssl": "required"}, "pop3": {}},
-        certificates_by_name=("/etc/a.pem",),
+        scopes=(
+            DovecotScope("imap", "192.0.2.0/24", None, None, {"ssl": "yes"}),
+            DovecotScope("imap", None, "192.0.2.7", "mail.example.com", DENIED),
+        ),
+        configuration=Configuration((), DENIED),
+        daemon=None,
     ),
     sockets=(ListeningSocket("::", 25, PROCESS), ListeningSocket("0.0.0.0", 143, DENIED)),
     certificates=(
         CertificateFile("/etc/a.pem", "2024-01-01T00:00:00Z", (PEM,)),
         CertificateFile("/etc/b.pem", DENIED, DENIED),
     ),
+    keys=(
+        KeyFile("/etc/a-key.pem", "/etc/a.pem", "root", "600", matches=True),
+        KeyFile("/etc/b-key.pem", "/etc/b.pem", DENIED, DENIED, DENIED),
+    ),
+    postfix_library=DENIED,
+    dovecot_library=LIBRARY,
     packet_filter=PacketFilter(
         nft='{"nftables": []}',
         iptables=None,
@@ -173,6 +217,12 @@ BARE_HOST = HostEvidence(
     dovecot=DENIED,
     sockets=DENIED,
     certificates=(),
+    keys=(
+        KeyFile("/etc/a-key.pem", "/etc/a.pem", "root", "600", matches=True),
+        KeyFile("/etc/b-key.pem", "/etc/b.pem", DENIED, DENIED, DENIED),
+    ),
+    postfix_library=DENIED,
+    dovecot_library=LIBRARY,
     packet_filter=PacketFilter(DENIED, DENIED, DENIED, DENIED, DENIED, DENIED),
     running=DENIED,
     network=Network(DENIED, DENIED, DENIED, DENIED, DENIED),

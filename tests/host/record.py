@@ -10,52 +10,44 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from unittest import mock
 
-from mailwitness.host import dovecot, postfix
+from mailwitness.evidence.missing import Missing
+from mailwitness.host import command, dovecot, postfix, system
 
 RECORDED = Path(__file__).parent / "recorded"
 CONFIGURATION = RECORDED / "configuration"
 
-DOVECOT: tuple[Sequence[str], ...] = (
-    ("doveconf", "service/imap-login", "service/pop3-login", "service/submission-login"),
-    ("doveconf", "-n"),
-    ("doveconf", "protocols"),
-    *(
-        (
-            *("doveconf", "-f", f"protocol={protocol}"),
-            *(*dovecot.SETTINGS, *dovecot.FILTERED_SETTINGS),
+
+@dataclass(frozen=True)
+class Recorder:
+    """Stands in for `command.run`, runs what a collector asks for in a chroot, and keeps it."""
+
+    root: Path
+    option: Sequence[str]  # of every command, after its name
+    folder: Path
+
+    def __call__(self, argv: Sequence[str]) -> str | Missing:
+        inside = ["/usr/sbin/chroot", str(self.root), argv[0], *self.option, *argv[1:]]
+        environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C", "HOME": "/"}
+        done = subprocess.run(inside, env=environment, capture_output=True, check=False, cwd="/")
+        self.folder.mkdir(parents=True, exist_ok=True)
+        number = len(list(self.folder.iterdir()))
+        printed = done.stderr if done.returncode else done.stdout
+        (self.folder / f"{number:02}-{argv[0]}.txt").write_bytes(
+            f"{shlex.join(argv)}\n{done.returncode}\n".encode() + printed
         )
-        for protocol in ("imap", "pop3", "submission")
-    ),
-)
-POSTFIX: tuple[Sequence[str], ...] = (
-    ("postconf", "-x", *postfix.PARAMETERS),
-    ("postconf", "-h", "config_directory"),
-    ("postconf", "-F"),
-    ("postconf", "-Px"),
-)
-SOFTWARE: tuple[Sequence[str], ...] = (
-    ("dovecot", "--version"),
-    ("postconf", "-dh", "mail_version"),
-    ("openssl", "version"),
-    ("dpkg-query", "-W", "-f", "${Version}", "dovecot-core"),
-    ("dpkg-query", "-W", "-f", "${Version}", "postfix"),
-    ("dpkg-query", "-W", "-f", "${Version}", "openssl"),
-)
+        text = printed.decode("utf-8", "backslashreplace")
+        return Missing(text) if done.returncode else text
 
 
-def record(root: Path, argv: Sequence[str], option: Sequence[str], folder: Path) -> None:
-    command = ["/usr/sbin/chroot", str(root), argv[0], *option, *argv[1:]]
-    environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C", "HOME": "/"}
-    done = subprocess.run(command, env=environment, capture_output=True, check=False, cwd="/")
-    folder.mkdir(parents=True, exist_ok=True)
-    number = len(list(folder.iterdir()))
-    printed = done.stderr if done.returncode else done.stdout
-    (folder / f"{number}-{argv[0]}.txt").write_bytes(
-        f"{shlex.join(argv)}\n{done.returncode}\n".encode() + printed
-    )
+def record(collect: Callable[[], object], recorder: Recorder) -> None:
+    """What this collector asks for."""
+    with mock.patch.object(command, "run", recorder):
+        collect()
 
 
 def main(releases: Sequence[str]) -> None:
@@ -66,17 +58,15 @@ def main(releases: Sequence[str]) -> None:
         given = root / "tmp" / "configuration"
         shutil.copytree(CONFIGURATION, given, dirs_exist_ok=True)
         try:
-            for argv in SOFTWARE:
-                record(root, argv, (), folder / "software")
-            for argv in POSTFIX:
-                record(root, argv, (), folder / "postfix-as-packaged")
-                record(root, argv, ("-c", "/tmp/configuration/postfix"), folder / "postfix")  # noqa: S108
+            record(system.software, Recorder(root, (), folder / "software"))
+            record(postfix.postfix, Recorder(root, (), folder / "postfix-as-packaged"))
+            option = ("-c", "/tmp/configuration/postfix")  # noqa: S108
+            record(postfix.postfix, Recorder(root, option, folder / "postfix"))
             generation = "24" if name == "trixie" else "23"
-            for argv in DOVECOT:
-                record(root, argv, (), folder / "dovecot-as-packaged")
-                for ours, kind in (("dovecot", "dovecot"), ("dovecot-without-tls", "notls")):
-                    file = f"/tmp/configuration/{kind}{generation}/dovecot.conf"  # noqa: S108
-                    record(root, argv, ("-c", file), folder / ours)
+            record(dovecot.dovecot, Recorder(root, (), folder / "dovecot-as-packaged"))
+            for ours, kind in (("dovecot", "dovecot"), ("dovecot-without-tls", "notls")):
+                file = f"/tmp/configuration/{kind}{generation}/dovecot.conf"  # noqa: S108
+                record(dovecot.dovecot, Recorder(root, ("-c", file), folder / ours))
         finally:
             shutil.rmtree(given)
 

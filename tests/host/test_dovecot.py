@@ -3,17 +3,25 @@ import pytest
 from mailwitness.evidence.host import Dovecot, DovecotListener
 from mailwitness.evidence.missing import Missing
 from mailwitness.host import command
-from mailwitness.host.dovecot import SETTINGS, certificate_paths, dovecot
+from mailwitness.host.dovecot import SETTINGS, Found, cipher_lists, dovecot
 from tests.host.replay import RELEASES, Replay
 
 ALL = ("*", "::")
 
 
-def collected(monkeypatch: pytest.MonkeyPatch, folder: str) -> Dovecot:
+def asked(monkeypatch: pytest.MonkeyPatch, folder: str) -> Found:
     monkeypatch.setattr(command, "run", Replay(folder))
     found = dovecot()
-    assert isinstance(found, Dovecot)
+    assert isinstance(found, Found)
     return found
+
+
+def collected(monkeypatch: pytest.MonkeyPatch, folder: str) -> Dovecot:
+    return asked(monkeypatch, folder).dovecot
+
+
+def certificates(found: Found) -> set[str]:
+    return {pair.certificate for pair in found.pairs}
 
 
 @pytest.mark.parametrize("release", RELEASES)
@@ -27,13 +35,17 @@ class TestConfigured:
     ) -> None:
         outer = ("192.0.2.1", "2001:db8::1")
         expected = {
-            DovecotListener("imap-login", "imaps", 993, ALL, ssl=True),
-            DovecotListener("imap-login", "outer", 10993, outer, ssl=True),
-            DovecotListener("pop3-login", "pop3", 110, ALL, ssl=False),
-            DovecotListener("submission-login", "submission", 10587, ALL, ssl=False),
+            DovecotListener("imap-login", "imaps", 993, ALL, ssl=True, haproxy=False),
+            DovecotListener("imap-login", "outer", 10993, outer, ssl=True, haproxy=False),
+            DovecotListener("pop3-login", "pop3", 110, ALL, ssl=False, haproxy=False),
+            DovecotListener("submission-login", "submission", 10587, ALL, ssl=False, haproxy=False),
         }
         if release == "trixie":
-            expected.add(DovecotListener("submission-login", "submissions", 465, ALL, ssl=True))
+            expected.add(
+                DovecotListener(
+                    "submission-login", "submissions", 465, ALL, ssl=True, haproxy=False
+                )
+            )
         assert set(found.listeners) == expected
         assert len(found.listeners) == len(expected)
 
@@ -67,17 +79,34 @@ class TestConfigured:
         for scope in found.settings.values():
             assert scope.keys() <= set(SETTINGS)
 
-    def test_the_certificates_of_single_names_and_addresses_are_found(
+    def test_what_filter_blocks_change_is_asked_for_each(
         self, found: Dovecot, release: str
     ) -> None:
-        sign = "" if release == "trixie" else "<"
-        assert found.certificates_by_name == (
-            f"{sign}/etc/ssl/mail/local.pem",
-            f"{sign}/etc/ssl/mail/org.pem",
-        )
+        name, sign = ("ssl_server_cert_file", "") if release == "trixie" else ("ssl_cert", "<")
+        by_filter = {
+            (scope.local, scope.local_name): scope.settings[name]
+            for scope in found.scopes
+            if scope.protocol == "imap"
+            and scope.remote is None
+            and not isinstance(scope.settings, Missing)
+        }
+        assert by_filter.pop(("192.0.2.1", None)) == f"{sign}/etc/ssl/mail/local.pem"
+        assert (None, "imap.example.org") in by_filter
+        assert set(by_filter.values()) == {f"{sign}/etc/ssl/mail/org.pem"}
 
-    def test_every_file_of_a_certificate_is_named(self, found: Dovecot) -> None:
-        assert set(certificate_paths(found)) == {
+    def test_no_key_is_among_the_settings(self, found: Dovecot) -> None:
+        for scope in found.scopes:
+            if not isinstance(scope.settings, Missing):
+                assert scope.settings.keys() <= set(SETTINGS)
+
+    def test_every_list_of_ciphers_is_to_be_asked_about(self, found: Dovecot) -> None:
+        expected = {scope["ssl_cipher_list"] for scope in found.settings.values()}
+        assert {text for text, level in cipher_lists(found) if level is None} >= expected
+
+    def test_every_file_of_a_certificate_is_named(
+        self, monkeypatch: pytest.MonkeyPatch, release: str
+    ) -> None:
+        assert certificates(asked(monkeypatch, f"{release}/dovecot")) == {
             "/etc/ssl/mail/local.pem",
             "/etc/ssl/mail/org.pem",
             "/etc/ssl/mail/pop3.pem",
@@ -87,25 +116,29 @@ class TestConfigured:
 
 @pytest.mark.parametrize("release", RELEASES)
 def test_as_packaged(monkeypatch: pytest.MonkeyPatch, release: str) -> None:
-    found = collected(monkeypatch, f"{release}/dovecot-as-packaged")
+    packaged = asked(monkeypatch, f"{release}/dovecot-as-packaged")
+    found = packaged.dovecot
     assert set(found.listeners) == {
-        DovecotListener("imap-login", "imap", 143, ALL, ssl=False),
-        DovecotListener("imap-login", "imaps", 993, ALL, ssl=True),
-        DovecotListener("pop3-login", "pop3", 110, ALL, ssl=False),
-        DovecotListener("pop3-login", "pop3s", 995, ALL, ssl=True),
+        DovecotListener("imap-login", "imap", 143, ALL, ssl=False, haproxy=False),
+        DovecotListener("imap-login", "imaps", 993, ALL, ssl=True, haproxy=False),
+        DovecotListener("pop3-login", "pop3", 110, ALL, ssl=False, haproxy=False),
+        DovecotListener("pop3-login", "pop3s", 995, ALL, ssl=True, haproxy=False),
     }
-    assert set(certificate_paths(found)) == {"/etc/dovecot/private/dovecot.pem"}
-    assert found.certificates_by_name == ()
+    assert certificates(packaged) == {"/etc/dovecot/private/dovecot.pem"}
+    assert found.scopes == ()
 
 
 @pytest.mark.parametrize("release", RELEASES)
 def test_without_tls_no_listener_for_it_is_left(
     monkeypatch: pytest.MonkeyPatch, release: str
 ) -> None:
-    found = collected(monkeypatch, f"{release}/dovecot-without-tls")
+    plain = asked(monkeypatch, f"{release}/dovecot-without-tls")
+    found = plain.dovecot
     assert {listener.name for listener in found.listeners} <= {"imap", "pop3"}
-    assert DovecotListener("imap-login", "imap", 143, ALL, ssl=False) in found.listeners
-    assert certificate_paths(found) == []
+    assert (
+        DovecotListener("imap-login", "imap", 143, ALL, ssl=False, haproxy=False) in found.listeners
+    )
+    assert certificates(plain) == set()
 
 
 def test_a_protocol_that_is_switched_off_has_no_listener(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,7 +154,7 @@ def test_not_installed_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("release", RELEASES)
-@pytest.mark.parametrize("failing", range(6))
+@pytest.mark.parametrize("failing", range(3))
 def test_a_command_that_fails_makes_all_of_it_missing(
     monkeypatch: pytest.MonkeyPatch, release: str, failing: int
 ) -> None:
@@ -130,3 +163,18 @@ def test_a_command_that_fails_makes_all_of_it_missing(
     replay.answers[argv] = Missing("doveconf: fatal")
     monkeypatch.setattr(command, "run", replay)
     assert dovecot() == Missing("doveconf: fatal")
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_a_filter_block_that_fails_costs_itself_alone(
+    monkeypatch: pytest.MonkeyPatch, release: str
+) -> None:
+    replay = Replay(f"{release}/dovecot")
+    argv = next(argv for argv in replay.answers if "local=192.0.2.1" in argv)
+    replay.answers[argv] = Missing("doveconf: conflict")
+    monkeypatch.setattr(command, "run", replay)
+    found = dovecot()
+    assert isinstance(found, Found)
+    by_filter = {(scope.protocol, scope.local): scope.settings for scope in found.dovecot.scopes}
+    assert by_filter["imap", "192.0.2.1"] == Missing("doveconf: conflict")
+    assert not all(isinstance(settings, Missing) for settings in by_filter.values())

@@ -1,17 +1,22 @@
 import pytest
 
-from mailwitness.evidence.host import Postfix, PostfixService
+from mailwitness.evidence.host import Configuration, Postfix, PostfixService
 from mailwitness.evidence.missing import Missing
 from mailwitness.host import command
-from mailwitness.host.postfix import PARAMETERS, certificate_paths, postfix
+from mailwitness.host.postfix import PARAMETERS, Found, certificate_paths, cipher_lists, postfix
 from tests.host.replay import RELEASES, Replay
 
 
 def collected(monkeypatch: pytest.MonkeyPatch, folder: str) -> Postfix:
     monkeypatch.setattr(command, "run", Replay(folder))
     found = postfix()
-    assert isinstance(found, Postfix)
-    return found
+    assert isinstance(found, Found)
+    return found.postfix
+
+
+def with_settings(settings: dict[str, str]) -> Postfix:
+    service = PostfixService("smtp", 25, None, "smtpd", {})
+    return Postfix("/etc/postfix", settings, (service,), Configuration((), ()), None)
 
 
 @pytest.mark.parametrize("release", RELEASES)
@@ -65,7 +70,7 @@ class TestConfigured:
         assert found.settings.keys() <= set(PARAMETERS)
 
     def test_certificates_are_those_of_all_services(self, found: Postfix) -> None:
-        assert sorted(certificate_paths(found)) == [
+        assert sorted(set(certificate_paths(found))) == [
             "/etc/ssl/mail/ec.pem",
             "/etc/ssl/mail/rsa.pem",
             "/etc/ssl/mail/submission.pem",
@@ -93,12 +98,12 @@ def test_as_packaged(
 
 
 def test_several_chain_files_are_several_paths() -> None:
-    found = Postfix("/etc/postfix", {"smtpd_tls_chain_files": "/a.pem, /b.pem\t/c.pem"}, ())
+    found = with_settings({"smtpd_tls_chain_files": "/a.pem, /b.pem\t/c.pem"})
     assert certificate_paths(found) == ["/a.pem", "/b.pem", "/c.pem"]
 
 
 def test_none_is_no_certificate() -> None:
-    assert certificate_paths(Postfix("/etc/postfix", {"smtpd_tls_cert_file": "none"}, ())) == []
+    assert certificate_paths(with_settings({"smtpd_tls_cert_file": "none"})) == []
 
 
 def test_not_installed_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,3 +121,44 @@ def test_a_command_that_fails_makes_all_of_it_missing(
     replay.answers[argv] = Missing("postconf: fatal")
     monkeypatch.setattr(command, "run", replay)
     assert postfix() == Missing("postconf: fatal")
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"smtpd_tls_ciphers": "high"}, "HIGH"),
+        (
+            {"smtpd_tls_ciphers": "high", "smtpd_tls_exclude_ciphers": "aNULL, MD5"},
+            "HIGH:!aNULL:!MD5",
+        ),
+        ({"smtpd_tls_ciphers": "low"}, "MEDIUM"),
+        ({"smtpd_tls_ciphers": "high", "smtpd_tls_ask_ccert": "yes"}, "HIGH:!aNULL"),
+        (
+            {"smtpd_tls_security_level": "encrypt", "smtpd_tls_mandatory_ciphers": "medium"},
+            "MEDIUM:!RC4",
+        ),
+        (
+            {"smtpd_tls_wrappermode": "yes", "smtpd_tls_mandatory_ciphers": "high"},
+            "HIGH:!RC4",
+        ),
+        ({"smtpd_enforce_tls": "yes", "smtpd_tls_mandatory_ciphers": "high"}, "HIGH:!RC4"),
+    ],
+)
+def test_a_list_of_ciphers_is_put_together_as_smtpd_does(
+    settings: dict[str, str], expected: str
+) -> None:
+    lists = {"tls_high_cipherlist": "HIGH", "tls_medium_cipherlist": "MEDIUM"}
+    lists["smtpd_tls_mandatory_exclude_ciphers"] = "RC4"
+    assert cipher_lists(with_settings({**lists, **settings})) == [(expected, 0)]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"smtpd_tls_ciphers": "best"},
+        {"smtpd_tls_ciphers": "high", "smtpd_tls_exclude_ciphers": "!aNULL"},
+    ],
+)
+def test_a_list_that_smtpd_refuses_is_none(settings: dict[str, str]) -> None:
+    lists = {"tls_high_cipherlist": "HIGH", "tls_medium_cipherlist": "MEDIUM"}
+    assert cipher_lists(with_settings({**lists, **settings})) == []

@@ -10,6 +10,7 @@
     boot = true                     # false: it is in the inventory, and nothing is there
     ready = [25, 143]               # ports that must listen before the host counts as up
     prepare = ["postconf -e …"]     # commands in its file system before it boots
+    after_boot = ["sed -i …"]       # commands in it once it is up
 
     [[allowlist]]                   # entries of mailwitness_allowlists
     name = "crm"
@@ -71,6 +72,7 @@ class Description:
     boot: bool
     ready: tuple[int, ...]
     prepare: tuple[str, ...]
+    after_boot: tuple[str, ...]
     user: str
     sudo: Literal["password", "none"]
     certificates: tuple[Certificate, ...]
@@ -107,6 +109,7 @@ def _read(path: Path) -> Description:
         boot=table.get("boot", True),
         ready=tuple(table.get("ready", ())),
         prepare=tuple(table.get("prepare", ())),
+        after_boot=tuple(table.get("after_boot", ())),
         user=login.get("user", "root"),
         sudo=login.get("sudo", "none"),
         certificates=tuple(_certificate(entry) for entry in table.get("certificate", ())),

@@ -140,7 +140,7 @@ class Lab:
 
     def _ready(self, machine: Machine, begun: float, authority: Authority) -> None:
         machine.wait()
-        machine.renew(authority)
+        machine.change(authority)
         seconds = time.monotonic() - begun
         print(f"{machine.description.name}: up after {seconds:.0f} s", flush=True)
 

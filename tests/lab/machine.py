@@ -152,8 +152,9 @@ class Machine:
         for port in (22, *self.description.ready):
             self._until(partial(self._listens, port), f"listen on port {port}")
 
-    def renew(self, authority: Authority) -> None:
-        """Issue the certificates that are renewed behind the daemons' backs."""
+    def change(self, authority: Authority) -> None:
+        """What is done behind the daemons' backs: renewed certificates, other settings."""
+        self._chroot("\n".join(self.description.after_boot))
         for certificate in self.description.certificates:
             if certificate.after_boot:
                 authority.issue(certificate, self.root)

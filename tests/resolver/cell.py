@@ -11,7 +11,7 @@ from tests.lab import suites
 from tests.lab.command import HOST_ENVIRONMENT, run
 
 CLIENT, ADDRESSES = "10.9.0.1", ("10.9.0.2", "10.9.0.3")
-_SECONDS = 60.0
+_SECONDS = 240.0
 _ENTER = """\
 mount --make-rprivate /
 mount -t proc proc "$0/proc"

@@ -47,7 +47,13 @@ _LIBRARY = (
     "Protocol = -TLSv1.3",
     "Options = ServerPreference",
 )
-_PROTOCOLS = ("", "!SSLv2, !SSLv3", "!SSLv2, !SSLv3, !TLSv1", "TLSv1.2", "TLSv1.2 TLSv1.3")
+_PROTOCOLS: tuple[str, ...] = (
+    "",
+    "!SSLv2, !SSLv3",
+    "!SSLv2, !SSLv3, !TLSv1",
+    "TLSv1.2",
+    "TLSv1.2 TLSv1.3",
+)
 _PROTOCOLS += ("!SSLv3:!TLSv1:!TLSv1.1", "!TLSv1.3", "!sslv3, tlsv1, tlsv1.1", "!TLSv1.1")
 _BOUNDS = (">=TLSv1", ">=TLSv1.2", ">=TLSv1.3", ">=TLSv1.1, <=TLSv1.2", "<=TLSv1.2")
 _MECHANISMS = ("plain", "plain login", "login", "plain scram-sha-256", "plain anonymous")
@@ -79,7 +85,7 @@ def trial(suite: str, seed: str, authority: Authority, scratch: Path) -> Trial:
 
 def _certificates(authority: Authority, scratch: Path) -> dict[str, bytes]:
     """The same for every trial of a folder: keys take long to make."""
-    files = {}
+    files: dict[str, bytes] = {}
     for name, kind in _CERTIFICATES.items():
         paths = (f"/etc/ssl/mail/{name}.pem", f"/etc/ssl/mail/{name}-key.pem")
         if not (scratch / paths[1].lstrip("/")).exists():

@@ -38,7 +38,7 @@ class Tally:
 
     trials: int = 0
     answers: Counter[str] = field(default_factory=Counter)  # "right", "wrong", "unknown", "unseen"
-    reasons: Counter[str] = field(default_factory=Counter)  # of what is unknown
+    reasons: Counter[str] = field(default_factory=Counter)  # of what is unknown or was not seen
     wrong: list[str] = field(default_factory=list)
 
     def lines(self) -> Iterator[str]:
@@ -48,16 +48,17 @@ class Tally:
         for kind, count in sorted(self.answers.items()):
             yield f"{kind}: {count} ({count / total:.2%})"
         for reason, count in self.reasons.most_common(12):
-            yield f"  unknown {count} times: {reason}"
+            yield f"  {count} times {reason[:200]}"
         yield from self.wrong
 
     def compare(self, what: str, foretold: object, seen: object) -> None:
         """One thing that was foretold, against what came; either may be `Missing`."""
         if isinstance(foretold, Missing):
             self.answers["unknown"] += 1
-            self.reasons[foretold.reason] += 1
+            self.reasons[f"unknown: {foretold.reason}"] += 1
         elif isinstance(seen, Missing):
             self.answers["unseen"] += 1
+            self.reasons[f"not seen: {seen.reason}"] += 1
         elif foretold == seen:
             self.answers["right"] += 1
         else:

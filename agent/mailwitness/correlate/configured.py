@@ -76,13 +76,13 @@ def _services(postfix: Postfix | Missing | None, port: int) -> Iterator[PostfixS
 def _by_dovecot(host: HostEvidence, dovecot: Dovecot, listener: DovecotListener) -> Configured:
     protocol = listener.service.removesuffix("-login")
     settings = dovecot.settings.get(protocol, {})
-    library = _library(host, "dovecot")
+    library = host.dovecot_library or Missing("which TLS library Dovecot loads")
     certificates = _on_disk(host, [settings.get(name, "") for name in _DOVECOT_CERTIFICATES])
     return Configured(
         product="dovecot",
         source=f"doveconf, service {listener.service}, inet_listener {listener.name}",
         settings=settings,
-        main=settings,
+        main=dovecot.main,
         origins=_origins(dovecot.configuration, [(), (f"protocol {protocol}",)]),
         offer=resolver.dovecot.offer(
             settings, library, keys(host, certificates), implicit=listener.ssl
@@ -119,7 +119,7 @@ def _by_postfix(host: HostEvidence, postfix: Postfix, service: PostfixService) -
     chain_files = settings.get("smtpd_tls_chain_files", "").replace(",", " ").split()
     files = chain_files or [settings.get(name, "") for name in _POSTFIX_CERTIFICATES]
     certificates = _on_disk(host, files)
-    library = _library(host, "postfix")
+    library = host.postfix_library or Missing("which TLS library Postfix loads")
     return Configured(
         product="postfix",
         source=f"postconf, {postfix.config_directory}/master.cf, service {service.name}/inet",
@@ -162,10 +162,6 @@ def _origins(configuration: Configuration, blocks: list[tuple[str, ...]]) -> dic
         for assignment in configuration.assignments
         if assignment.block == block
     }
-
-
-def _library(host: HostEvidence, product: str) -> TlsLibrary | Missing:
-    return host.tls_libraries.get(product, Missing(f"which TLS library {product} loads"))
 
 
 def keys(

@@ -138,6 +138,7 @@ def _gaps(inside: HostEvidence, plan: PlannedHost) -> Iterable[str]:
         "interfaces": inside.network.interfaces,
         "routes": inside.network.routes,
         "fail2ban's bans": inside.access_control.fail2ban,
+        **_libraries(inside),
         **{f"certificate {file.path}": file.certificates for file in inside.certificates},
     }
     for what, part in parts.items():
@@ -150,6 +151,17 @@ def _gaps(inside: HostEvidence, plan: PlannedHost) -> Iterable[str]:
             if isinstance(socket.process, Missing) and socket.port in plan.ports
         }
         yield from (f"processes behind the mail ports: {reason}" for reason in sorted(unowned))
+
+
+def _libraries(inside: HostEvidence) -> dict[str, object]:
+    """Those of the daemons whose settings could be read: else that is the gap."""
+    products = (
+        ("Postfix's TLS library", inside.postfix, inside.postfix_library),
+        ("Dovecot's TLS library", inside.dovecot, inside.dovecot_library),
+    )
+    return {
+        what: library for what, product, library in products if not isinstance(product, Missing)
+    }
 
 
 def _endpoints(

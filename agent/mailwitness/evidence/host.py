@@ -5,7 +5,7 @@ from typing import ClassVar, Literal, Optional, Union
 
 from mailwitness.evidence.codec import Document, Port
 from mailwitness.evidence.missing import Missing
-from mailwitness.evidence.probe import Observation
+from mailwitness.evidence.probe import Observation, VersionName
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,8 @@ class PostfixService:
     port: Union[Port, Missing]  # Missing: a name that /etc/services does not know
     address: Optional[str]  # None: wherever inet_interfaces says
     program: str  # "smtpd", "postscreen"
-    # Its -o settings, $-expanded by postconf; of postscreen those of the smtpd that it passes to.
+    # What its -o settings, and what refers to them, make other than the main ones; of postscreen
+    # those of the smtpd that it passes clients on to.
     overrides: dict[str, str]
 
 
@@ -128,6 +129,7 @@ class Dovecot:
     """The effective settings, as doveconf(1) gives them."""
 
     listeners: tuple[DovecotListener, ...]
+    main: dict[str, str]  # outside all blocks
     settings: dict[str, dict[str, str]]  # by protocol ("imap"), the filters of no client applied
     scopes: tuple[DovecotScope, ...]  # what filter blocks make of them
     configuration: Configuration
@@ -158,26 +160,34 @@ class Suite:
 
 
 @dataclass(frozen=True)
-class CipherList:
-    """A list of ciphers as the library reads it: the names by version, in the library's order.
+class VersionSuites:
+    """The names of the suites that a list admits with a version, in the library's order.
 
-    A version with no names has none that the security level lets pass, or is switched off.
+    None of them: the security level lets none pass, or the library has not the version.
     """
+
+    version: VersionName
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class CipherList:
+    """A list of ciphers as the library reads it."""
 
     text: str
     asked_level: Optional[int]  # set before the list is; None: the system's own
     security_level: int  # in the end: the list itself may name one
-    suites: Union[dict[str, tuple[str, ...]], Missing]
+    suites: Union[tuple[VersionSuites, ...], Missing]
 
 
 @dataclass(frozen=True)
 class LibraryDefaults:
     """What a new context holds before a daemon sets anything. None: no bound."""
 
-    minimum: Optional[str]
-    maximum: Optional[str]
+    minimum: Optional[VersionName]
+    maximum: Optional[VersionName]
     security_level: int
-    switched_off: tuple[str, ...]  # versions, by Options or Protocol
+    switched_off: tuple[VersionName, ...]  # versions, by Options or Protocol
 
 
 @dataclass(frozen=True)
@@ -187,7 +197,7 @@ class TlsLibrary:
     path: str
     source: str  # how it is known: a process that has it loaded, or the linker
     version: str
-    configuration: str  # the file that it reads: openssl.cnf
+    configuration: ConfigurationFile  # openssl.cnf
     built_in: LibraryDefaults
     defaults: LibraryDefaults  # with the configuration
     suites: tuple[Suite, ...]
@@ -305,7 +315,8 @@ class HostEvidence(Document):
     sockets: Union[tuple[ListeningSocket, ...], Missing]
     certificates: tuple[CertificateFile, ...]
     keys: tuple[KeyFile, ...]
-    tls_libraries: dict[str, Union[TlsLibrary, Missing]]  # by product ("dovecot") that is there
+    postfix_library: Union[TlsLibrary, Missing, None]  # None: there is no Postfix
+    dovecot_library: Union[TlsLibrary, Missing, None]
     packet_filter: PacketFilter
     running: Union[tuple[Observation, ...], Missing]  # the host's own handshakes with its listeners
     network: Network

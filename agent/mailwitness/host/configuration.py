@@ -58,16 +58,18 @@ def _configuration(files: Collection[Path], found: list[Assignment]) -> Configur
     return Configuration(_described(files), tuple(found))
 
 
-def _described(files: Collection[Path]) -> tuple[ConfigurationFile, ...]:
-    return tuple(ConfigurationFile(str(file), _modified_at(file)) for file in files)
-
-
-def _modified_at(file: Path) -> Union[str, Missing]:
+def described(file: Path) -> ConfigurationFile:
+    """The file and when it was last written."""
     try:
         seconds = int(file.stat().st_mtime)
-    except OSError as error:
-        return Missing(f"{file}: {error.strerror}")
-    return stamp(datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc))
+    except (OSError, ValueError) as error:
+        return ConfigurationFile(str(file), Missing(f"{file}: {getattr(error, 'strerror', error)}"))
+    moment = datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc)
+    return ConfigurationFile(str(file), stamp(moment))
+
+
+def _described(files: Collection[Path]) -> tuple[ConfigurationFile, ...]:
+    return tuple(described(file) for file in files)
 
 
 def _lines(file: Path) -> Union[list[str], Missing]:

@@ -88,23 +88,31 @@ def dovecot() -> Union[Found, Missing, None]:
     entries = list(_entries(services))
     # The version and the file: "# 2.3.19.1 (9b53102964): /etc/dovecot/dovecot.conf".
     head = changed.partition("\n")[0]
+    main = command.run(("doveconf", *_ASKED, *_FILTERED))
+    if isinstance(main, Missing):
+        return main
     scopes = _scopes(_protocols(entries), list(_entries(changed)), head)
     if isinstance(scopes, Missing):
         return scopes
     pairs = [pair for scope in scopes for pair in _pairs(scope.settings)]
-    public = [replace(scope, settings=_public(scope.settings)) for scope in scopes]
     settings = {}
-    for scope in public:
-        if not _filters(scope):
-            if isinstance(scope.settings, Missing):
+    filtered = []
+    for scope in scopes:
+        if isinstance(scope.settings, Missing):
+            if not _filters(scope):
                 return scope.settings
-            settings[scope.protocol] = scope.settings
+            filtered.append(scope)
+        elif _filters(scope):
+            filtered.append(replace(scope, settings=_public(scope.settings)))
+        else:
+            settings[scope.protocol] = _public(scope.settings)
     directory = next((value for blocks, name, value in entries if name == "base_dir"), "")
     return Found(
         dovecot=Dovecot(
             listeners=tuple(_listeners(entries, settings)),
+            main=_public(_values(main)),
             settings=settings,
-            scopes=tuple(scope for scope in public if _filters(scope)),
+            scopes=tuple(filtered),
             configuration=of_dovecot(head.rpartition(" ")[2], SETTINGS),
             daemon=dovecot_daemon(directory),
         ),
@@ -169,7 +177,11 @@ def _settings(
     listed = command.run(("doveconf", *arguments, *_ASKED, *_FILTERED))
     if isinstance(listed, Missing):
         return listed
-    # In the order asked, so that a filter's value stands.
+    return _values(listed)
+
+
+def _values(listed: str) -> dict[str, str]:
+    """In the order asked, so that a named filter's value stands."""
     return {name: value for blocks, name, value in _entries(listed) if not blocks}
 
 
@@ -186,9 +198,7 @@ def _filters(scope: DovecotScope) -> dict[str, str]:
     return {kind: value for kind, value in every.items() if value is not None}
 
 
-def _public(settings: Union[dict[str, str], Missing]) -> Union[dict[str, str], Missing]:
-    if isinstance(settings, Missing):
-        return settings
+def _public(settings: dict[str, str]) -> dict[str, str]:
     return {name: value for name, value in settings.items() if name in SETTINGS}
 
 

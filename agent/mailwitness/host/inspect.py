@@ -68,7 +68,8 @@ def inspect(request: Request, handshakes: Handshakes) -> HostEvidence:
         sockets=its_sockets,
         certificates=_certificates(its_postfix, its_dovecot),
         keys=_keys(its_postfix, its_dovecot),
-        tls_libraries=_tls_libraries(its_postfix, its_dovecot),
+        postfix_library=_postfix_library(its_postfix),
+        dovecot_library=_dovecot_library(its_dovecot),
         packet_filter=packet_filter(),
         running=running,
         agent=AgentRun(
@@ -120,17 +121,16 @@ def _keys(its_postfix: _Postfix, its_dovecot: _Dovecot) -> tuple[KeyFile, ...]:
     )
 
 
-def _tls_libraries(
-    its_postfix: _Postfix, its_dovecot: _Dovecot
-) -> dict[str, Union[TlsLibrary, Missing]]:
-    found: dict[str, Union[TlsLibrary, Missing]] = {}
-    if isinstance(its_postfix, postfix.Found):
-        asked = postfix.cipher_lists(its_postfix.postfix)
-        found["postfix"] = _tls_library("postfix", its_postfix, its_postfix.postfix.daemon, asked)
-    if isinstance(its_dovecot, dovecot.Found):
-        asked = dovecot.cipher_lists(its_dovecot.dovecot)
-        found["dovecot"] = _tls_library("dovecot", its_dovecot, its_dovecot.dovecot.daemon, asked)
-    return found
+def _postfix_library(its: _Postfix) -> Union[TlsLibrary, Missing, None]:
+    if not isinstance(its, postfix.Found):
+        return its
+    return _tls_library("postfix", its, its.postfix.daemon, postfix.cipher_lists(its.postfix))
+
+
+def _dovecot_library(its: _Dovecot) -> Union[TlsLibrary, Missing, None]:
+    if not isinstance(its, dovecot.Found):
+        return its
+    return _tls_library("dovecot", its, its.dovecot.daemon, dovecot.cipher_lists(its.dovecot))
 
 
 def _tls_library(

@@ -98,10 +98,14 @@ def postfix() -> Union[Found, Missing, None]:
     assert isinstance(fields, str)
     assert isinstance(overrides, str)
     environment, directory, queue = (line.strip() for line in directories.splitlines())
+    settings = _assignments(listed)
+    services = _services(settings, _by_service(fields), _by_service(overrides))
+    if isinstance(services, Missing):
+        return services
     found = Postfix(
         config_directory=directory,
-        settings=_assignments(listed),
-        services=_services(_by_service(fields), _by_service(overrides)),
+        settings=settings,
+        services=services,
         configuration=of_postfix(directory, PARAMETERS),
         daemon=postfix_daemon(queue),
     )
@@ -147,8 +151,10 @@ def _scopes(found: Postfix) -> list[dict[str, str]]:
 
 
 def _services(
-    fields: dict[tuple[str, str], dict[str, str]], overrides: dict[tuple[str, str], dict[str, str]]
-) -> tuple[PostfixService, ...]:
+    settings: dict[str, str],
+    fields: dict[tuple[str, str], dict[str, str]],
+    overrides: dict[tuple[str, str], dict[str, str]],
+) -> Union[tuple[PostfixService, ...], Missing]:
     found = []
     for (name, kind), field in fields.items():
         program = field.get("command", "").split(maxsplit=1)[:1]
@@ -156,20 +162,41 @@ def _services(
             continue
         address, _, port = name.rpartition(":")
         owner = ("smtpd", "pass") if program == ["postscreen"] else (name, kind)
+        own = _effective(settings, overrides.get(owner, {}))
+        if isinstance(own, Missing):
+            return own
         found.append(
             PostfixService(
                 name=name,
                 port=_port(port),
                 address=address.strip("[]") or None,
                 program=program[0],
-                overrides={
-                    parameter: value
-                    for parameter, value in overrides.get(owner, {}).items()
-                    if parameter in PARAMETERS
-                },
+                overrides=own,
             )
         )
     return tuple(found)
+
+
+def _effective(
+    settings: dict[str, str], overrides: dict[str, str]
+) -> Union[dict[str, str], Missing]:
+    """What is other for a service than for the rest: what refers to a setting follows it.
+
+    The default of smtpd_sasl_tls_security_options is $smtpd_sasl_security_options, for one.
+    """
+    options = [
+        word
+        for name, value in overrides.items()
+        if name in PARAMETERS
+        for word in ("-o", f"{name}={value}")
+    ]
+    if not options:
+        return {}
+    listed = command.run(("postconf", "-x", *options, *PARAMETERS))
+    if isinstance(listed, Missing):
+        return listed
+    effective = _assignments(listed)
+    return {name: value for name, value in effective.items() if value != settings.get(name)}
 
 
 def _port(service: str) -> Union[int, Missing]:

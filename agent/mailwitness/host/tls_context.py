@@ -85,7 +85,7 @@ class _Library:
     def cipher_list(
         self, text: str, asked_level: Optional[int], suites: dict[str, dict[str, Any]]
     ) -> dict[str, Any]:
-        by_version: dict[str, list[str]] = {}
+        by_version: list[dict[str, Any]] = []
         level = -1
         for version, (number, _) in _VERSIONS.items():
             context = self.context()
@@ -103,7 +103,8 @@ class _Library:
                 self("SSL_CTX_ctrl", context, ask, number, None)
             found = list(self._supported(context))
             suites.update((suite["name"], suite) for suite in found)
-            by_version[version] = [suite["name"] for suite in found]
+            names = [suite["name"] for suite in found]
+            by_version.append({"version": version, "names": names})
             self("SSL_CTX_free", context)
         return _answer(text, asked_level, level, by_version)
 
@@ -127,9 +128,7 @@ class _Library:
         self("SSL_free", connection)
 
 
-def _answer(
-    text: str, asked_level: Optional[int], level: int, suites: dict[str, Any]
-) -> dict[str, Any]:
+def _answer(text: str, asked_level: Optional[int], level: int, suites: Any) -> dict[str, Any]:
     return {
         "text": text,
         "asked_level": asked_level,

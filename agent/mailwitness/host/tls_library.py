@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Optional, Union
 
 import mailwitness
-from mailwitness.evidence.codec import EvidenceError, decode
+from mailwitness.evidence.codec import EvidenceError, decode, encode
 from mailwitness.evidence.host import TlsLibrary
 from mailwitness.evidence.missing import Missing
 from mailwitness.host import command
+from mailwitness.host.configuration import described
 
 CipherText = tuple[str, Optional[int]]  # a list of ciphers, and the security level set before it
 
@@ -68,10 +69,11 @@ def tls_library(
     try:
         answer = json.loads(printed)
         directory = answer.pop("directory").partition('"')[2].rstrip('"')
+        configuration = environment.get("OPENSSL_CONF", f"{directory}/openssl.cnf")
         answer |= {
             "path": path,
             "source": source,
-            "configuration": environment.get("OPENSSL_CONF", f"{directory}/openssl.cnf"),
+            "configuration": encode(described(Path(configuration))),
         }
         library: TlsLibrary = decode(TlsLibrary, answer, path)
     except (ValueError, AttributeError, TypeError, EvidenceError) as error:

@@ -73,6 +73,13 @@ async def say_hello(channel: Channel, offer: Offer) -> Union[ServerHello, Alert]
     return answer
 
 
+def without_suites(offer: Offer, *beginnings: str) -> Offer:
+    """The same but for the suites whose names begin so."""
+    names = {**SUITES, **SUITES_OF_TLS_1_3}
+    chosen = tuple(number for number in offer.suites if not names[number].startswith(beginnings))
+    return dataclasses.replace(offer, suites=chosen)
+
+
 def with_suites(offer: Offer, *beginnings: str) -> Offer:
     """The same with those suites alone whose names begin so."""
     names = {**SUITES, **SUITES_OF_TLS_1_3}

@@ -38,7 +38,7 @@ from mailwitness.probe.dialogues import DIALOGUES, BusyError, Dialogue, text
 from mailwitness.probe.enumeration import Answer, accepted_among, negotiation
 from mailwitness.probe.features import features
 from mailwitness.probe.handshake import chain_of, served_chain, shake_hands
-from mailwitness.probe.hello import Offer, everything, say_hello, with_suites
+from mailwitness.probe.hello import Offer, everything, say_hello, with_suites, without_suites
 from mailwitness.probe.injection import inject
 from mailwitness.probe.limits import DEFAULT_LIMITS, Limits
 from mailwitness.probe.sslv2 import SSLV2, HelloOfSslv2, say_hello_of_sslv2
@@ -341,7 +341,16 @@ class _Look:
         return dataclasses.replace(session, greeting=greeting, inside_tls=inside, chains=(chain,))
 
     async def _ask(self, offer: Offer) -> Answer:
-        return await self._alone(lambda channel: say_hello(channel, offer))
+        """One hello; where the connection closes, another without finite-field Diffie-Hellman.
+
+        Dovecot up to 2.3 that has no ssl_dh chooses such a suite where its client prefers it, and
+        then fails for want of parameters: that closing refuses nothing else of the offer.
+        """
+        answer = await self._alone(lambda channel: say_hello(channel, offer))
+        fewer = without_suites(offer, "TLS_DHE_", "TLS_DH_anon_")
+        if not isinstance(answer, ClosedError) or fewer.suites in ((), offer.suites):
+            return answer
+        return await self._alone(lambda channel: say_hello(channel, fewer))
 
     async def _alone(
         self, say: Callable[[Channel], Awaitable[_T]]

@@ -39,12 +39,22 @@ def offer(
         return Offer(tls, (), {}, before, None)
     inside = _mechanisms(settings, inside=True)
     asked = _asked(settings, library, keys)
-    admitted = admitted_versions(settings, library)
+    admitted = admitted_versions(settings)
     if isinstance(asked, Missing) or isinstance(admitted, Missing):
         problem = asked if isinstance(asked, Missing) else admitted
         assert isinstance(problem, Missing)
         return Offer(tls, problem, problem, before, inside)
-    offers = tuple(versions(asked, admitted, versions_setting(settings), own_bounds=False))
+    defaults = asked.library.defaults
+    own_minimum = settings.get("ssl_min_protocol", "ANY") != "ANY"
+    offers = tuple(
+        versions(
+            asked,
+            admitted,
+            versions_setting(settings),
+            minimum=None if own_minimum else defaults.minimum,
+            maximum=defaults.maximum,
+        )
+    )
     served = {
         each.version: names
         for each in offers
@@ -59,9 +69,7 @@ def versions_setting(settings: Mapping[str, str]) -> str:
     return f"{name} = {settings.get(name, '')}"
 
 
-def admitted_versions(
-    settings: Mapping[str, str], library: TlsLibrary | Missing
-) -> frozenset[str] | Missing:
+def admitted_versions(settings: Mapping[str, str]) -> frozenset[str] | Missing:
     """By the daemon's own setting: ssl_min_protocol from 2.3 on, ssl_protocols before."""
     if "ssl_min_protocol" in settings:
         least = settings["ssl_min_protocol"]
@@ -69,15 +77,12 @@ def admitted_versions(
         if lowest not in VERSIONS:
             return Missing(f"ssl_min_protocol = {least!a} is no version")
         return frozenset(VERSIONS[VERSIONS.index(lowest) :])
-    if isinstance(library, Missing):
-        return library
     words = settings.get("ssl_protocols", "").split()
     named = {word for word in words if not word.startswith("!")}
     without = {word[1:] for word in words if word.startswith("!")}
-    lowest = library.defaults.minimum or VERSIONS[0]
     return frozenset(
         version
-        for version in VERSIONS[VERSIONS.index(lowest) :]
+        for version in VERSIONS
         if version not in without and (not named or version in named)
     )
 
@@ -96,8 +101,8 @@ def _asked(
     ciphers = expansion(library, settings.get("ssl_cipher_list", ""), None)
     if isinstance(ciphers, Missing):
         return ciphers
-    # Up to 2.3 there is no Diffie-Hellman without parameters; 2.4 takes the library's own.
-    finite_field = "ssl_server_dh_file" in settings or bool(settings.get("ssl_dh"))
+    # Dovecot takes none of the parameters that OpenSSL has of its own.
+    finite_field = bool(settings.get("ssl_dh") or settings.get("ssl_server_dh_file"))
     asked = Asked(library, ciphers, keys, finite_field=finite_field)
     return asked.refused or asked
 
@@ -109,12 +114,10 @@ def _mechanisms(settings: Mapping[str, str], *, inside: bool) -> tuple[str, ...]
         return tuple(sorted(named))
     if settings.get("login_trusted_networks", "").strip():
         return Missing("login_trusted_networks shows some clients more than others")
-    if "auth_allow_cleartext" in settings:  # 2.4
-        cleartext = settings["auth_allow_cleartext"] == "yes"
-        if settings.get("ssl") == "required":
-            return ()
-    else:
-        cleartext = settings.get("disable_plaintext_auth") == "no"
-        if settings.get("ssl") == "required":
-            cleartext = False
+    if settings.get("ssl") == "required":
+        return ()
+    cleartext = (
+        settings.get("auth_allow_cleartext") == "yes"  # from 2.4 on
+        or settings.get("disable_plaintext_auth") == "no"
+    )
     return tuple(sorted(name for name in named if cleartext or name not in _CLEARTEXT))

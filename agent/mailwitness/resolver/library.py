@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from mailwitness.evidence.host import CipherList, Suite, TlsLibrary
 from mailwitness.evidence.missing import Missing
 from mailwitness.probe.suites import SUITES, SUITES_OF_TLS_1_3
-from mailwitness.resolver.offer import VERSIONS, VersionOffer
+from mailwitness.resolver.offer import VERSIONS, Layer, VersionOffer
 
 _NAMES = {**SUITES, **SUITES_OF_TLS_1_3}
 _OLD = ("SSLv3", "TLSv1", "TLSv1.1")
@@ -71,7 +71,7 @@ class Asked:
         if "@SECLEVEL" in self.ciphers.text:
             return "the cipher list"
         if level != self.library.built_in.security_level:
-            return self.library.configuration
+            return self.library.configuration.path
         return "the library as it was built"
 
 
@@ -80,7 +80,9 @@ def suites(asked: Asked, version: str) -> tuple[str, ...] | Missing:
     if isinstance(asked.ciphers.suites, Missing):
         return asked.ciphers.suites
     known = {suite.name: suite for suite in asked.library.suites}
-    names = asked.ciphers.suites.get(version, ())
+    names = next((each.names for each in asked.ciphers.suites if each.version == version), ())
+    if not known.keys() >= set(names):
+        return Missing("the evidence names suites that it does not describe")
     usable = (known[name] for name in names if _usable(asked, version, known[name]))
     return tuple(_NAMES.get(suite.number, suite.name) for suite in usable)
 
@@ -95,21 +97,25 @@ def _usable(asked: Asked, version: str, suite: Suite) -> bool:
         return suite.key_exchange in ("DH", "ECDH")
     if suite.key_exchange not in ("DH", "ECDH", "RSA"):  # PSK, SRP, GOST: need what mail has not
         return False
-    if version in _OLD and not _has_old_versions(asked):
+    if version in _OLD and not _old_version_passes(asked, suite):
         return False
     return _KEYS.get(suite.authentication) in {key.kind for key in asked.keys}
 
 
-def _has_old_versions(asked: Asked) -> bool:
-    """From OpenSSL 3.0 on TLS 1.1 and before are of security level 0 alone: OPENSSL-NEWS of 3.0.
+def _old_version_passes(asked: Asked, suite: Suite) -> bool:
+    """What the level makes of versions whose hashes are MD5 and SHA-1; the lists do not say it.
 
-    Their hashes are MD5 and SHA-1; the library lists suites for them all the same.
+    OpenSSL 1.1.1 refuses to sign with them at level 2; from 3.0 on they are of level 0 alone.
+    SSL_CTX_set_security_level(3) of both.
     """
-    return asked.ciphers.security_level == 0 or asked.library.version.startswith("OpenSSL 1.")
+    level = asked.ciphers.security_level
+    if asked.library.version.startswith("OpenSSL 1."):
+        return level < 2 or suite.key_exchange == "RSA"  # noqa: PLR2004
+    return level == 0
 
 
 def versions(
-    asked: Asked, wanted: Collection[str], setting: str, *, own_bounds: bool
+    asked: Asked, wanted: Collection[str], setting: str, *, minimum: str | None, maximum: str | None
 ) -> Iterator[VersionOffer]:
     """Each version, with the layer that decides it.
 
@@ -117,37 +123,40 @@ def versions(
         asked: the library and what the daemon asks of it.
         wanted: those that the daemon's own setting admits.
         setting: that setting with its value.
-        own_bounds: whether the daemon sets the upper bound too, in place of the system's.
+        minimum: the system's lower bound, where the daemon leaves it in force.
+        maximum: the upper one.
     """
     defaults = asked.library.defaults
-    file = asked.library.configuration
+    file = asked.library.configuration.path
     for version in VERSIONS:
+        usable = suites(asked, version)
         if version not in wanted:
-            yield VersionOffer(version, offered=False, decided_by=setting)
+            yield VersionOffer(version, offered=False, layer="setting", decided_by=setting)
         elif version in defaults.switched_off:
-            yield VersionOffer(version, offered=False, decided_by=f"{file} switches it off")
-        elif not own_bounds and _above(version, defaults.maximum):
-            yield VersionOffer(
-                version, offered=False, decided_by=f"{file}: MaxProtocol = {defaults.maximum}"
-            )
+            off = f"{file} switches it off"
+            yield VersionOffer(version, offered=False, layer="system", decided_by=off)
+        elif maximum is not None and VERSIONS.index(version) > VERSIONS.index(maximum):
+            bound = f"{file}: MaxProtocol = {maximum}"
+            yield VersionOffer(version, offered=False, layer="system", decided_by=bound)
+        elif minimum is not None and VERSIONS.index(version) < VERSIONS.index(minimum):
+            bound = f"{file}: MinProtocol = {minimum}"
+            yield VersionOffer(version, offered=False, layer="system", decided_by=bound)
+        elif isinstance(usable, Missing):
+            yield VersionOffer(version, usable, "setting", setting)
+        elif usable:
+            yield VersionOffer(version, offered=True, layer="setting", decided_by=setting)
         else:
-            usable = suites(asked, version)
-            if isinstance(usable, Missing):
-                yield VersionOffer(version, usable, setting)
-            elif usable:
-                yield VersionOffer(version, offered=True, decided_by=setting)
-            else:
-                yield VersionOffer(version, offered=False, decided_by=_why_not(asked, version))
+            yield _nothing_usable(asked, version)
 
 
-def _above(version: str, bound: str | None) -> bool:
-    return bound is not None and VERSIONS.index(version) > VERSIONS.index(bound)
-
-
-def _why_not(asked: Asked, version: str) -> str:
+def _nothing_usable(asked: Asked, version: str) -> VersionOffer:
     level = f"security level {asked.ciphers.security_level} (of {asked.level_from})"
     if version == "SSLv3":
-        return f"{asked.library.version} has no {version}"
+        had = f"{asked.library.version} has no {version}"
+        return VersionOffer(version, offered=False, layer="library", decided_by=had)
     if version in _OLD and asked.ciphers.security_level > 0:
-        return level
-    return f"no suite of the cipher list serves it with the keys that there are, at {level}"
+        from_setting = "@SECLEVEL" in asked.ciphers.text
+        layer: Layer = "setting" if from_setting else "system"
+        return VersionOffer(version, offered=False, layer=layer, decided_by=level)
+    why = f"no suite of the cipher list serves it with the keys that there are, at {level}"
+    return VersionOffer(version, offered=False, layer="setting", decided_by=why)

@@ -9,13 +9,21 @@ TlsUse = Literal["implicit", "starttls", "none"]
 VERSIONS = ("SSLv3", "TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3")
 
 
+Layer = Literal["setting", "system", "library"]
+
+
 @dataclass(frozen=True)
 class VersionOffer:
-    """Whether a protocol version is offered, and the setting or system layer that says so."""
+    """Whether a protocol version is offered, and what decides it.
+
+    `layer`: the daemon's own setting; the system's configuration of the library, or the level
+    that it was built with; or what the library has at all.
+    """
 
     version: str
     offered: bool | Missing
-    decided_by: str
+    layer: Layer
+    decided_by: str  # for people: the setting with its value, the file with its line
 
 
 @dataclass(frozen=True)

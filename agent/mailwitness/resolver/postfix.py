@@ -42,7 +42,10 @@ def offer(
         assert problem is not None
         return Offer(tls, problem, problem, None if tls == "implicit" else before, inside)
     name = protocols_setting(settings)
-    offers = tuple(versions(asked, admitted, f"{name} = {settings.get(name, '')}", own_bounds=True))
+    setting = f"{name} = {settings.get(name, '')}"
+    # Before 3.6 the upper bound stays what the system has it be.
+    maximum = None if _since(settings, _BOUNDS_SINCE) else asked.library.defaults.maximum
+    offers = tuple(versions(asked, admitted, setting, minimum=None, maximum=maximum))
     served = {
         each.version: names
         for each in offers
@@ -71,9 +74,14 @@ def protocols_setting(settings: Mapping[str, str]) -> str:
 
 
 def admitted_versions(settings: Mapping[str, str]) -> frozenset[str] | Missing:
-    """By the daemon's own setting, in both of its notations."""
+    """By the daemon's own setting."""
     name = protocols_setting(settings)
-    text = settings.get(name, "")
+    found = versions_of(settings.get(name, ""), settings)
+    return Missing(f"{name}: {found.reason}") if isinstance(found, Missing) else found
+
+
+def versions_of(text: str, settings: Mapping[str, str]) -> frozenset[str] | Missing:
+    """What a list of versions admits, in both notations; `settings` say which Postfix it is."""
     known = {version.lower(): version for version in VERSIONS}
     excluded: set[str] = set()
     included: set[str] = set()
@@ -82,11 +90,11 @@ def admitted_versions(settings: Mapping[str, str]) -> frozenset[str] | Missing:
         operator = word[:2] if word[:2] in (">=", "<=") else word[: word.startswith("!")]
         version = word[len(operator) :].lower()
         if operator in (">=", "<=") and not _since(settings, _BOUNDS_SINCE):
-            return Missing(f"{name} = {text}: Postfix knows {operator} from 3.6 on only")
+            return Missing(f"{text}: Postfix knows {operator} from 3.6 on only")
         if version == "sslv2" and operator in ("", "!"):
             continue
         if version not in known:
-            return Missing(f"{name} = {text}: {word!a} is no version")
+            return Missing(f"{text}: {word!a} is no version")
         if operator == ">=":
             lowest = known[version]
         elif operator == "<=":
