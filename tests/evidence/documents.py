@@ -25,8 +25,11 @@ from mailwitness.evidence.missing import Missing
 from mailwitness.evidence.probe import (
     Capabilities,
     Enumerated,
+    Features,
+    Injection,
     Negotiation,
     Observation,
+    Prime,
     ProbeEvidence,
     Reach,
     ServedChain,
@@ -73,8 +76,19 @@ STARTTLS = Observation(
             ),
             groups=(Enumerated("TLSv1.3", ("x25519", "secp256r1"), DENIED, DENIED),),
             signatures=(),
-            dh_bits=(1024, 2048),
+            primes=(Prime(1024, ("TLS_DHE_RSA_WITH_AES_128_CBC_SHA",)), Prime(2048, ())),
         ),
+        features=Features(
+            secure_renegotiation=True,
+            compression=False,
+            session_tickets=None,
+            extended_master_secret=DENIED,
+            encrypt_then_mac=None,
+            ocsp_stapling=DENIED,
+            client_certificate=False,
+            fallback_scsv=True,
+        ),
+        injection=Injection(accepted=False, proof="a3 OK bye"),
     ),
 )
 IMPLICIT = Observation(
@@ -92,6 +106,8 @@ IMPLICIT = Observation(
         versions=(),
         chains=(),
         negotiation=DENIED,
+        features=DENIED,
+        injection=None,
     ),
 )
 CLOSED = Observation(

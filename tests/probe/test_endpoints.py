@@ -24,7 +24,14 @@ from tests.probe.scripted import (
 
 PROTOCOLS: tuple[Protocol, ...] = ("imap", "pop3", "smtp")
 V = ssl.TLSVersion
-REFUSED = {"SSLv3": False, "TLSv1": False, "TLSv1.1": False, "TLSv1.2": False, "TLSv1.3": False}
+REFUSED = {
+    "SSLv2": False,
+    "SSLv3": False,
+    "TLSv1": False,
+    "TLSv1.1": False,
+    "TLSv1.2": False,
+    "TLSv1.3": False,
+}
 
 
 class TestWholeConversation:
@@ -309,7 +316,7 @@ class TestChains:
         assert {chain.leaf for chain in others} == {unnamed.leaf}
         assert set(asked) == {None}
 
-    @pytest.mark.parametrize(("lowest", "expected"), [(V.TLSv1_2, 8), (V.TLSv1_3, 8)])
+    @pytest.mark.parametrize(("lowest", "expected"), [(V.TLSv1_2, 9), (V.TLSv1_3, 9)])
     def test_it_takes_a_connection_for_each_version_and_name_and_one_to_converse(
         self,
         monkeypatch: pytest.MonkeyPatch,

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mailwitness.evidence.missing import Missing
-from mailwitness.evidence.probe import Negotiation, VersionName
+from mailwitness.evidence.probe import Negotiation, Prime, VersionName
 from mailwitness.probe.answer import NUMBERS, Alert, ServerHello
 from mailwitness.probe.channel import ClosedError, SilentError
 from mailwitness.probe.enumeration import Answer, negotiation
@@ -110,7 +110,7 @@ class TestRealServers:
         with serving(with_tls("imap", tls)) as server:
             _, found, _ = negotiated(server.port)
         assert found.suites[0].names == ("TLS_DH_anon_WITH_AES_128_CBC_SHA256",)
-        assert found.dh_bits == (1024,)
+        assert found.primes == (Prime(1024, found.suites[0].names),)
 
     def test_a_whole_look_has_it_and_a_brief_one_says_that_it_has_not(
         self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path

@@ -162,6 +162,7 @@ def test_a_good_endpoint_beside_it_is_undisturbed(
         endpoints = [Endpoint("127.0.0.1", port, ()) for port in (bad.port, good.port)]
         _, found = observe(endpoints, HASTY)
     assert versions_of(found) == {
+        "SSLv2": False,
         "SSLv3": False,
         "TLSv1": False,
         "TLSv1.1": False,

@@ -9,7 +9,7 @@ from mailwitness.evidence.missing import Missing
 Protocol = Literal["imap", "pop3", "smtp"]
 TlsMode = Literal["implicit", "starttls"]
 ReachState = Literal["open", "refused", "filtered", "reset", "unreachable", "error"]
-VersionName = Literal["SSLv3", "TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"]
+VersionName = Literal["SSLv2", "SSLv3", "TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"]
 StarttlsState = Literal["ready", "not-offered", "refused", "unknown"]
 Order = Literal["server", "client"]
 
@@ -98,6 +98,14 @@ class Enumerated:
 
 
 @dataclass(frozen=True)
+class Prime:
+    """The size of a Diffie-Hellman prime, and the suites that it was used with, sorted."""
+
+    bits: int
+    suites: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Negotiation:
     """What can be agreed on beside the version, without a server name."""
 
@@ -105,7 +113,33 @@ class Negotiation:
     # Key exchange: elliptic curves by the newest of the versions up to 1.2, and for 1.3 all kinds.
     groups: tuple[Enumerated, ...]
     signatures: tuple[Enumerated, ...]  # under the key exchange of TLS 1.2; 1.3 encrypts them
-    dh_bits: tuple[int, ...]  # sizes of the primes seen where no group is negotiated, sorted
+    primes: tuple[Prime, ...]  # of DH without negotiated groups, the smallest first
+
+
+@dataclass(frozen=True)
+class Features:
+    """What goes with a handshake, without a server name, by the newest version up to 1.2.
+
+    None: that version has no such thing, or there is none (1.3 alone is accepted, and encrypts
+    or has done away with all of them).
+    """
+
+    secure_renegotiation: Union[bool, Missing, None]  # RFC 5746
+    compression: Union[bool, Missing, None]  # RFC 3749
+    session_tickets: Union[bool, Missing, None]  # RFC 5077
+    extended_master_secret: Union[bool, Missing, None]  # RFC 7627
+    encrypt_then_mac: Union[bool, Missing, None]  # RFC 7366; None: no CBC suite is accepted
+    ocsp_stapling: Union[bool, Missing, None]  # RFC 6066 §8
+    client_certificate: Union[bool, Missing, None]  # asked for
+    fallback_scsv: Union[bool, Missing, None]  # RFC 7507; None: one version alone is accepted
+
+
+@dataclass(frozen=True)
+class Injection:
+    """Whether a command sent in clear right behind STARTTLS was answered inside TLS."""
+
+    accepted: Union[bool, Missing]
+    proof: str
 
 
 @dataclass(frozen=True)
@@ -117,8 +151,11 @@ class Session:
     starttls: Optional[Starttls]  # None: TLS from the first byte
     inside_tls: Union[Capabilities, Missing]
     versions: tuple[VersionAnswer, ...]
-    chains: tuple[ServedChain, ...]
-    negotiation: Union[Negotiation, Missing]  # Missing where only versions were asked for, too
+    chains: tuple[ServedChain, ...]  # for each name, one of each type of key
+    # Missing, all three, where only versions and chains were asked for.
+    negotiation: Union[Negotiation, Missing]
+    features: Union[Features, Missing]
+    injection: Union[Injection, Missing, None]  # None: TLS from the first byte
 
     @property
     def offers_tls(self) -> bool:

@@ -8,7 +8,14 @@ from importlib import resources
 from typing import Any
 
 # The first of all versions to the last, as Dovecot and Postfix spell them.
-VERSIONS = ("SSLv3", "TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3")
+VERSIONS = ("SSLv2", "SSLv3", "TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3")
+
+# The numbers that a check needs of the policy that asks for it.
+_TABLES = {
+    "certificate-weak-key": "keys",
+    "tls-weak-cipher": "ciphers",
+    "tls-weak-key-exchange": "key_exchange",
+}
 
 DEFAULT_POLICIES = ("mailbox-connector-2017", "rfc")
 
@@ -35,6 +42,23 @@ class Keys:
 
 
 @dataclass(frozen=True)
+class Ciphers:
+    """Encryption that is too weak."""
+
+    weak: tuple[str, ...]  # words in the names of suites between underscores: "RC4"
+
+
+@dataclass(frozen=True)
+class KeyExchange:
+    """Key exchange that is too weak."""
+
+    weak: tuple[str, ...]  # what stands before "_WITH_" in the names of suites: "DH_anon"
+    weak_groups: tuple[str, ...]
+    prime_bits: int  # the smallest prime of finite-field Diffie-Hellman that is good enough
+    weak_hashes: tuple[str, ...]  # that no signature under a key exchange may rest on: "sha1"
+
+
+@dataclass(frozen=True)
 class Eligibility:
     """When a client with these requirements can connect at all."""
 
@@ -52,6 +76,8 @@ class Profile:
     edition: str
     tls: Tls
     keys: Keys | None  # None: it has no say on certificate-weak-key
+    ciphers: Ciphers | None  # None: no say on tls-weak-cipher
+    key_exchange: KeyExchange | None  # None: no say on tls-weak-key-exchange
     requires: Mapping[str, str]  # check id to the paragraph that asks for it
     relay_requires: Mapping[str, str]  # the same for port 25
     eligibility: Eligibility | None
@@ -85,8 +111,10 @@ def load(name: str) -> Profile:
 
 def _profile(name: str, table: Mapping[str, Any]) -> Profile:
     tls, keys, eligibility = table["tls"], table.get("keys"), table.get("eligibility")
-    if "certificate-weak-key" in table["requires"] and keys is None:
-        raise ValueError("certificate-weak-key is required, and there is no table [keys]")
+    ciphers, exchange = table.get("ciphers"), table.get("key_exchange")
+    for check, name_of_table in _TABLES.items():
+        if check in table["requires"] and name_of_table not in table:
+            raise ValueError(f"{check} is required, and there is no table [{name_of_table}]")
     for version in (tls["minimum"], *tls["forbidden"]):
         if version not in VERSIONS:
             raise ValueError(f"tls: {version!a} is none of {', '.join(VERSIONS)}")
@@ -97,6 +125,14 @@ def _profile(name: str, table: Mapping[str, Any]) -> Profile:
         edition=table["edition"],
         tls=Tls(tls["minimum"], tuple(tls["forbidden"])),
         keys=keys and Keys(keys["rsa_bits"], keys["ec_bits"], tuple(keys["weak_hashes"])),
+        ciphers=ciphers and Ciphers(tuple(ciphers["weak"])),
+        key_exchange=exchange
+        and KeyExchange(
+            tuple(exchange["weak"]),
+            tuple(exchange["weak_groups"]),
+            exchange["prime_bits"],
+            tuple(exchange["weak_hashes"]),
+        ),
         requires=table["requires"],
         relay_requires=table.get("relay", {}).get("requires", {}),
         eligibility=eligibility

@@ -2,6 +2,7 @@
 
 import re
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import ClassVar, Optional
 
 from mailwitness.evidence.probe import Capabilities, Protocol, Starttls
@@ -27,6 +28,7 @@ class Dialogue(ABC):
 
     GREETING: ClassVar[tuple[bytes, ...]]  # how a first line that welcomes begins
     BUSY: ClassVar[bytes]  # and how one that does not
+    NOOP: ClassVar[bytes] = b"NOOP\r\n"  # changes nothing, and is answered
 
     async def greeting(self, channel: Channel) -> str:
         """The server's first words, to their end."""
@@ -46,12 +48,21 @@ class Dialogue(ABC):
         """What the server says it can do."""
 
     @abstractmethod
-    async def starttls(self, channel: Channel, offered: Capabilities) -> Starttls:
-        """Ask for TLS; the state is `ready` where the next byte is to be the hello."""
+    async def starttls(
+        self, channel: Channel, offered: Capabilities, behind: bytes = b""
+    ) -> Starttls:
+        """Ask for TLS; the state is `ready` where the next byte is to be the hello.
+
+        `behind` is sent in one piece with the request, as somebody on the way could do it.
+        """
 
     @abstractmethod
     async def goodbye(self, channel: Channel) -> None:
         """Take leave; the answer is not waited for."""
+
+    @abstractmethod
+    def answers_more(self, lines: Sequence[str]) -> bool:
+        """Whether `lines`, all that was said after a goodbye, answer `NOOP` as well."""
 
 
 class Imap(Dialogue):
@@ -59,6 +70,7 @@ class Imap(Dialogue):
 
     GREETING = (b"* OK", b"* PREAUTH")
     BUSY = b"* BYE"
+    NOOP = b"a9 NOOP\r\n"
 
     def capabilities_in(self, greeting: str) -> Optional[Capabilities]:
         said = _CAPABILITY.match(greeting)
@@ -74,18 +86,25 @@ class Imap(Dialogue):
             raise ChannelError(f"CAPABILITY answered {end[:_MAX_SHOWN]!a}")
         return Capabilities(tuple(words))
 
-    async def starttls(self, channel: Channel, offered: Capabilities) -> Starttls:
+    async def starttls(
+        self, channel: Channel, offered: Capabilities, behind: bytes = b""
+    ) -> Starttls:
         if not offered.says("STARTTLS"):
             return Starttls("not-offered", "")
-        _, end = await self._ask(channel, "a2", "STARTTLS")
+        _, end = await self._ask(channel, "a2", "STARTTLS", behind)
         return _upgrade(end, ready=end.upper().startswith("A2 OK"))
 
     async def goodbye(self, channel: Channel) -> None:
         await channel.send(b"a3 LOGOUT\r\n")
 
-    async def _ask(self, channel: Channel, tag: str, command: str) -> tuple[list[str], str]:
+    def answers_more(self, lines: Sequence[str]) -> bool:
+        return any(line.startswith("a9 ") for line in lines)
+
+    async def _ask(
+        self, channel: Channel, tag: str, command: str, behind: bytes = b""
+    ) -> tuple[list[str], str]:
         """The untagged lines of the answer, and the tagged one that ends it."""
-        await channel.send(f"{tag} {command}\r\n".encode("ascii"))
+        await channel.send(f"{tag} {command}\r\n".encode("ascii") + behind)
         lines: list[str] = []
         while len(lines) < _MAX_LINES:
             line = text(await channel.line())
@@ -116,15 +135,20 @@ class Pop3(Dialogue):
             lines.append(line)
         raise ChannelError("no end of the answer to CAPA")
 
-    async def starttls(self, channel: Channel, offered: Capabilities) -> Starttls:
+    async def starttls(
+        self, channel: Channel, offered: Capabilities, behind: bytes = b""
+    ) -> Starttls:
         if not offered.says("STLS"):
             return Starttls("not-offered", "")
-        await channel.send(b"STLS\r\n")
+        await channel.send(b"STLS\r\n" + behind)
         line = text(await channel.line())
         return _upgrade(line, ready=line.startswith("+OK"))
 
     async def goodbye(self, channel: Channel) -> None:
         await channel.send(b"QUIT\r\n")
+
+    def answers_more(self, lines: Sequence[str]) -> bool:
+        return sum(line.startswith(("+OK", "-ERR")) for line in lines) > 1
 
 
 class Smtp(Dialogue):
@@ -148,16 +172,21 @@ class Smtp(Dialogue):
             raise ChannelError(f"EHLO answered {lines[0][:_MAX_SHOWN]!a}")
         return Capabilities(tuple(line[4:] for line in lines[1:]))
 
-    async def starttls(self, channel: Channel, offered: Capabilities) -> Starttls:
+    async def starttls(
+        self, channel: Channel, offered: Capabilities, behind: bytes = b""
+    ) -> Starttls:
         if not offered.says("STARTTLS"):
             return Starttls("not-offered", "")
-        await channel.send(b"STARTTLS\r\n")
+        await channel.send(b"STARTTLS\r\n" + behind)
         lines = await _reply(channel, channel.limits.read)
         _see_not_busy(lines)
         return _upgrade(lines[-1], ready=lines[0].startswith("220"))
 
     async def goodbye(self, channel: Channel) -> None:
         await channel.send(b"QUIT\r\n")
+
+    def answers_more(self, lines: Sequence[str]) -> bool:
+        return sum(line[3:4] != "-" for line in lines) > 1
 
 
 DIALOGUES: dict[Protocol, Dialogue] = {"imap": Imap(), "pop3": Pop3(), "smtp": Smtp()}

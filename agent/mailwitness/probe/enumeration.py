@@ -5,14 +5,14 @@ A server chooses from what is offered; what it chose is taken off the next offer
 
 import asyncio
 import dataclasses
-from collections.abc import Awaitable, Iterator, Mapping
+from collections.abc import Awaitable, Iterable, Iterator, Mapping
 from typing import Callable, Optional, Union
 
 from mailwitness.evidence.missing import Missing
-from mailwitness.evidence.probe import Enumerated, Negotiation, Order, VersionName
+from mailwitness.evidence.probe import Enumerated, Negotiation, Order, Prime, VersionName
 from mailwitness.probe.answer import NUMBERS, Alert, ServerHello
 from mailwitness.probe.channel import ChannelError, ClosedError, NotReachedError
-from mailwitness.probe.hello import Offer, everything
+from mailwitness.probe.hello import Offer, everything, with_suites
 from mailwitness.probe.parameters import (
     CURVES_OF_CERTIFICATES,
     GROUPS,
@@ -30,11 +30,7 @@ _SIGNED = ("TLS_ECDHE_", "TLS_DHE_")
 
 async def negotiation(ask: Ask, answers: Mapping[VersionName, Answer]) -> Negotiation:
     """All of it; `answers` are those to hellos that offered everything, one for each version."""
-    accepted = {
-        version: answer
-        for version, answer in answers.items()
-        if isinstance(answer, ServerHello) and answer.version == NUMBERS[version]
-    }
+    accepted = accepted_among(answers)
     suites = [_suites(ask, version, first) for version, first in accepted.items()]
     groups = list(_groups(ask, accepted))
     signatures = [_signatures(ask)] if "TLSv1.2" in accepted else []
@@ -46,13 +42,29 @@ async def negotiation(ask: Ask, answers: Mapping[VersionName, Answer]) -> Negoti
         control = await ask(everything(next(iter(accepted))))
         for search in searches:
             search.settle(works=isinstance(control, ServerHello))
-    bits = {answer.dh_bits for search in searches for answer in search.answers}
     return Negotiation(
         suites=tuple(search.found() for search in suites),
         groups=tuple(search.found() for search in groups),
         signatures=tuple(search.found() for search in signatures),
-        dh_bits=tuple(sorted(size for size in bits if size is not None)),
+        primes=_primes(answer for search in searches for answer in search.answers),
     )
+
+
+def _primes(answers: Iterable[ServerHello]) -> tuple[Prime, ...]:
+    suites: dict[int, set[str]] = {}
+    for answer in answers:
+        if answer.dh_bits is not None:
+            suites.setdefault(answer.dh_bits, set()).add(SUITES[answer.suite])
+    return tuple(Prime(bits, tuple(sorted(names))) for bits, names in sorted(suites.items()))
+
+
+def accepted_among(answers: Mapping[VersionName, Answer]) -> dict[VersionName, ServerHello]:
+    """The versions that were asked for and chosen, the oldest first."""
+    return {
+        version: answer
+        for version, answer in answers.items()
+        if isinstance(answer, ServerHello) and answer.version == NUMBERS[version]
+    }
 
 
 def _suites(ask: Ask, version: VersionName, first: ServerHello) -> "_Search":
@@ -70,7 +82,7 @@ def _suites(ask: Ask, version: VersionName, first: ServerHello) -> "_Search":
 def _groups(ask: Ask, accepted: Mapping[VersionName, ServerHello]) -> Iterator["_Search"]:
     older = [version for version in accepted if version not in ("SSLv3", "TLSv1.3")]
     if older:
-        base = _only(everything(older[-1]), _ELLIPTIC)
+        base = with_suites(everything(older[-1]), *_ELLIPTIC)
         yield _GroupSearch(
             ask,
             older[-1],
@@ -91,7 +103,7 @@ def _groups(ask: Ask, accepted: Mapping[VersionName, ServerHello]) -> Iterator["
 
 
 def _signatures(ask: Ask) -> "_Search":
-    base = _only(everything("TLSv1.2", anonymous=False), _SIGNED)
+    base = with_suites(everything("TLSv1.2", anonymous=False), *_SIGNED)
     return _Search(
         ask,
         "TLSv1.2",
@@ -99,11 +111,6 @@ def _signatures(ask: Ask) -> "_Search":
         lambda numbers: dataclasses.replace(base, signatures=numbers),
         lambda answer: answer.signature,
     )
-
-
-def _only(offer: Offer, kinds: tuple[str, ...]) -> Offer:
-    chosen = tuple(number for number in offer.suites if SUITES[number].startswith(kinds))
-    return dataclasses.replace(offer, suites=chosen)
 
 
 class _Search:

@@ -5,10 +5,10 @@ nothing of the server. The bytes are those of RFC 6101 (SSLv3), RFC 5246 and RFC
 """
 
 import contextlib
+import dataclasses
 import os
 import struct
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Optional, Union
 
 from mailwitness.evidence.names import is_address
@@ -19,11 +19,12 @@ from mailwitness.probe.parameters import GROUPS, GROUPS_OF_TLS_1_3, SIGNATURES
 from mailwitness.probe.suites import SUITES, SUITES_OF_TLS_1_3
 
 _RENEGOTIATION_INFO = 0x00FF  # RFC 5746 §3.3, as a suite: SSLv3 has no extensions
+_FALLBACK = 0x5600  # RFC 7507 §2
 _ALERT, _HANDSHAKE, _WARNING = 21, 22, 1
 _DEFLATE, _NO_COMPRESSION = b"\x01", b"\x00"  # RFC 3749
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Offer:
     """What a hello offers: one version, and numbers of everything else in order of preference."""
 
@@ -32,6 +33,7 @@ class Offer:
     groups: tuple[int, ...]
     signatures: tuple[int, ...]
     server_name: Optional[str] = None
+    fallback: bool = False  # say that a newer version was tried and failed
 
 
 def everything(
@@ -71,11 +73,20 @@ async def say_hello(channel: Channel, offer: Offer) -> Union[ServerHello, Alert]
     return answer
 
 
+def with_suites(offer: Offer, *beginnings: str) -> Offer:
+    """The same with those suites alone whose names begin so."""
+    names = {**SUITES, **SUITES_OF_TLS_1_3}
+    chosen = tuple(number for number in offer.suites if names[number].startswith(beginnings))
+    return dataclasses.replace(offer, suites=chosen)
+
+
 def client_hello(offer: Offer) -> bytes:
     """The record of a hello that offers this and nothing else."""
     number = NUMBERS[offer.version]
     newest = offer.version == "TLSv1.3"
     suites = offer.suites if newest else (*offer.suites, _RENEGOTIATION_INFO)
+    if offer.fallback:
+        suites = (*suites, _FALLBACK)
     body = struct.pack("!H", min(number, 0x0303)) + os.urandom(32)
     # A session id that is not empty lets TLS 1.3 pass for 1.2 on its way (RFC 8446 §D.4).
     body += _vector(1, os.urandom(32) if newest else b"")

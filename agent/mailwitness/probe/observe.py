@@ -5,14 +5,14 @@ import contextlib
 import dataclasses
 import time
 from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
-from typing import Literal, Optional, TypeVar, Union
+from typing import Callable, Literal, Optional, TypeVar, Union
 
 from mailwitness.evidence.missing import Missing
 from mailwitness.evidence.moment import now
 from mailwitness.evidence.names import is_address
 from mailwitness.evidence.probe import (
     Capabilities,
-    Negotiation,
+    Injection,
     Observation,
     Protocol,
     Reach,
@@ -35,10 +35,13 @@ from mailwitness.probe.channel import (
     dial,
 )
 from mailwitness.probe.dialogues import DIALOGUES, BusyError, Dialogue, text
-from mailwitness.probe.enumeration import Answer, negotiation
+from mailwitness.probe.enumeration import Answer, accepted_among, negotiation
+from mailwitness.probe.features import features
 from mailwitness.probe.handshake import chain_of, served_chain, shake_hands
-from mailwitness.probe.hello import Offer, everything, say_hello
+from mailwitness.probe.hello import Offer, everything, say_hello, with_suites
+from mailwitness.probe.injection import inject
 from mailwitness.probe.limits import DEFAULT_LIMITS, Limits
+from mailwitness.probe.sslv2 import SSLV2, HelloOfSslv2, say_hello_of_sslv2
 
 _USUAL = {port: (service.protocol, service.tls) for port, service in SERVICES.items()}
 _RECOGNISED: dict[bytes, Protocol] = {b"* ": "imap", b"+OK": "pop3", b"220": "smtp"}
@@ -46,6 +49,10 @@ _SILENCE = 3.0  # after which a server on an unknown port is taken to wait for a
 
 _ASKED_BRIEFLY = Missing("not asked for: a brief look")
 _NO_TLS = Missing("no TLS")
+_BY_KEY = (
+    ("TLS_ECDHE_ECDSA_", "TLS_ECDH_ECDSA_"),
+    ("TLS_ECDHE_RSA_", "TLS_DHE_RSA_", "TLS_RSA_"),
+)
 _PAUSES = (0.5, 2.0)  # seconds before a server that turns its client away is asked again
 
 # `brief`: versions and chains, some seven connections; `full`: all that can be negotiated, too,
@@ -159,20 +166,78 @@ class _Look:
         first = await self._converse()
         if first.starttls is not None and first.starttls.state != "ready":
             return first
-        answers: dict[VersionName, Answer] = dict(
-            zip(NUMBERS, await asyncio.gather(*(self._ask(everything(v)) for v in NUMBERS)))
+        oldest, others = await asyncio.gather(
+            self._alone(say_hello_of_sslv2),
+            asyncio.gather(*(self._ask(everything(version)) for version in NUMBERS)),
         )
+        answers: dict[VersionName, Answer] = dict(zip(NUMBERS, others))
         works = bool(first.chains) or any(isinstance(a, ServerHello) for a in answers.values())
-        versions = tuple(
-            _judge(version, answer, works=works) for version, answer in answers.items()
+        versions = (
+            _judge("SSLv2", oldest, works=works),
+            *(_judge(version, answer, works=works) for version, answer in answers.items()),
         )
         chains = await self._chains(answers, first.chains[0] if first.chains else None)
-        negotiated: Union[Negotiation, Missing] = _ASKED_BRIEFLY
-        if self.endpoint.depth == "full":
-            # So many questions have a time of their own: they shall not cost the answers above.
-            self.allowance = Allowance(self.talks.limits.enumeration)
-            negotiated = await negotiation(self._ask, answers)
-        return dataclasses.replace(first, versions=versions, chains=chains, negotiation=negotiated)
+        brief = dataclasses.replace(first, versions=versions, chains=chains)
+        return brief if self.endpoint.depth == "brief" else await self._in_full(brief, answers)
+
+    async def _in_full(self, brief: Session, answers: Mapping[VersionName, Answer]) -> Session:
+        # So many questions have a time of their own: they shall not cost the answers before.
+        self.allowance = Allowance(self.talks.limits.enumeration)
+        negotiated, its_features, injected, chains = await asyncio.gather(
+            negotiation(self._ask, answers),
+            features(self._ask, answers),
+            self._injection(brief),
+            self._chains_by_key(brief, answers),
+        )
+        return dataclasses.replace(
+            brief,
+            chains=(*brief.chains, *chains),
+            negotiation=negotiated,
+            features=its_features,
+            injection=injected,
+        )
+
+    async def _injection(self, brief: Session) -> Union[Injection, Missing, None]:
+        """A NOOP in one piece with STARTTLS: RFC 3207 §6 has it thrown away."""
+        if brief.starttls is None:
+            return None
+        if isinstance(brief.inside_tls, Missing):  # then a failure now would prove nothing
+            return brief.inside_tls
+        try:
+            async with self._open() as (channel, _):
+                greeting = await self.dialogue.greeting(channel)
+                offered = await self._capabilities(channel, greeting)
+                return await inject(self.dialogue, channel, offered)
+        except (ChannelError, NotReachedError) as error:
+            return Missing(str(error))
+
+    async def _chains_by_key(
+        self, brief: Session, answers: Mapping[VersionName, Answer]
+    ) -> tuple[ServedChain, ...]:
+        """What is served beside the chains known already, to clients of one type of key alone."""
+        older = [version for version in accepted_among(answers) if version != "TLSv1.3"]
+        if not older:
+            return ()
+        names = dict.fromkeys(
+            None
+            if chain.server_name is None or is_address(chain.server_name)
+            else chain.server_name
+            for chain in brief.chains
+        )
+        found = await asyncio.gather(
+            *(
+                self._ask(with_suites(everything(older[-1], name), *suites))
+                for name in names
+                for suites in _BY_KEY
+            )
+        )
+        asked = [name for name in names for _ in _BY_KEY]
+        chains = [
+            chain_of(name, answer.certificates)
+            for name, answer in zip(asked, found)
+            if isinstance(answer, ServerHello) and answer.certificates
+        ]
+        return tuple(chain for chain in dict.fromkeys(chains) if chain not in brief.chains)
 
     async def _recognise(self) -> None:
         """What an unknown port speaks: servers of all three protocols speak first."""
@@ -213,7 +278,9 @@ class _Look:
                         inside_tls=Missing("no handshake"),
                         versions=(),
                         chains=(),
-                        negotiation=_NO_TLS,
+                        negotiation=_ASKED_BRIEFLY,
+                        features=_ASKED_BRIEFLY,
+                        injection=None,
                     ),
                 )
             greeting = await self.dialogue.greeting(channel)
@@ -226,6 +293,8 @@ class _Look:
                 versions=(),
                 chains=(),
                 negotiation=_NO_TLS,
+                features=_NO_TLS,
+                injection=_NO_TLS,
             )
             if isinstance(before_tls, Missing):
                 await self._leave(channel)
@@ -272,23 +341,27 @@ class _Look:
         return dataclasses.replace(session, greeting=greeting, inside_tls=inside, chains=(chain,))
 
     async def _ask(self, offer: Offer) -> Answer:
+        return await self._alone(lambda channel: say_hello(channel, offer))
+
+    async def _alone(
+        self, say: Callable[[Channel], Awaitable[_T]]
+    ) -> Union[_T, ChannelError, NotReachedError]:
         """One hello on a connection of its own; again after a pause where it was turned away."""
-        for pause in (*_PAUSES, None):
+        answer: Union[ChannelError, NotReachedError]
+        for pause in (0.0, *_PAUSES):
+            await asyncio.sleep(pause)
             try:
                 async with self._open() as (channel, _):
                     await self._to_tls(channel)
-                    return await say_hello(channel, offer)
+                    return await say(channel)
             except TurnedAwayError as error:
-                answer: Answer = error
+                answer = error
             except NotReachedError as error:
                 answer = error
                 if error.reach.state not in ("refused", "reset"):
-                    return answer
+                    break
             except ChannelError as error:
                 return error
-            if pause is None:
-                break
-            await asyncio.sleep(pause)
         return answer
 
     async def _to_tls(self, channel: Channel) -> None:
@@ -387,7 +460,7 @@ class TurnedAwayError(BeforeHelloError):
 
 def _judge(
     version: VersionName,
-    answer: Answer,
+    answer: Union[Answer, HelloOfSslv2],
     *,
     works: bool,
 ) -> VersionAnswer:
@@ -396,8 +469,9 @@ def _judge(
     Dovecot refuses a version by closing without an alert: that counts as its word only
     where another hello of this observation was answered (`works`).
     """
-    if isinstance(answer, ServerHello):
-        return VersionAnswer(version, answer.version == NUMBERS[version], answer.proof)
+    if isinstance(answer, (ServerHello, HelloOfSslv2)):
+        number = NUMBERS.get(version, SSLV2)
+        return VersionAnswer(version, answer.version == number, answer.proof)
     if isinstance(answer, Alert):
         accepted = False if answer.refuses else Missing(f"{answer.proof} says nothing of versions")
         return VersionAnswer(version, accepted, answer.proof)

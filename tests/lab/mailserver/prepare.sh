@@ -16,3 +16,9 @@ postconf -M 'submission/inet=submission inet n - y - - smtpd'
 postconf -P 'submission/inet/smtpd_tls_security_level=encrypt' 'submission/inet/smtpd_sasl_auth_enable=yes'
 postconf -M 'submissions/inet=465 inet n - y - - smtpd'
 postconf -P '465/inet/smtpd_tls_wrappermode=yes' '465/inet/smtpd_sasl_auth_enable=yes'
+# By default Postfix takes anonymous and static key exchange and SHA-1 signatures everywhere, which
+# is right for port 25 alone.
+for port in submission 465; do
+    postconf -P "$port/inet/smtpd_tls_exclude_ciphers=aNULL,kRSA" \
+        "$port/inet/tls_medium_cipherlist=HIGH:@STRENGTH:@SECLEVEL=2"
+done
