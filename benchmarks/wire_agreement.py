@@ -1,10 +1,11 @@
 """The hellos and sslyze on servers of OpenSSL in many configurations, held to the configuration.
 
-    python -m benchmarks.wire_agreement [--root DIR ...] [--sslyze PYTHON]
+    python -m benchmarks.wire_agreement [--root DIR ...] [--sslyze PYTHON] [--tlslite PYTHON]
 
 Each DIR is a file system with an OpenSSL of its own, older or newer than the machine's; PYTHON an
-interpreter that has sslyze. Prints what disagrees and why; exit status 1 where the hellos do not
-find what is configured, or sslyze finds what they do not.
+interpreter that has sslyze, or tlslite-ng, which serves SSLv3 (no library at hand serves SSL 2.0).
+Prints what disagrees and why; exit status 1 where the hellos do not find what is configured, or
+sslyze finds what they do not.
 """
 
 import argparse
@@ -50,6 +51,59 @@ for version, name in names.items():
     }
 print(json.dumps(found))
 """
+
+
+# Serves from SSLv3 on with these ciphers, and prints its port.
+_TLSLITE = """
+import socket, sys, threading
+from tlslite.api import HandshakeSettings, TLSConnection, X509CertChain, parsePEMKey
+folder, highest, ciphers = sys.argv[1:]
+key = parsePEMKey(open(folder + "/rsa.key").read(), private=True)
+chain = X509CertChain()
+chain.parsePemList(open(folder + "/rsa.crt").read())
+settings = HandshakeSettings()
+settings.minVersion, settings.maxVersion = (3, 0), (3, int(highest))
+settings.cipherNames, settings.macNames = ciphers.split(","), ["sha"]
+settings.keyExchangeNames = ["rsa"]
+def serve(connection):
+    try:
+        TLSConnection(connection).handshakeServer(
+            certChain=chain, privateKey=key, settings=settings
+        )
+    except Exception:
+        pass
+    connection.close()
+listener = socket.create_server(("127.0.0.1", 0))
+print(listener.getsockname()[1], flush=True)
+while True:
+    threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
+"""
+# Newest version, ciphers in tlslite-ng's words, and the suites that these are.
+_SSLV3 = (
+    (0, "aes128", {"TLS_RSA_WITH_AES_128_CBC_SHA"}),
+    (0, "3des,rc4", {"TLS_RSA_WITH_3DES_EDE_CBC_SHA", "TLS_RSA_WITH_RC4_128_SHA"}),
+    (1, "aes256", {"TLS_RSA_WITH_AES_256_CBC_SHA"}),
+    (3, "aes256,3des", {"TLS_RSA_WITH_AES_256_CBC_SHA", "TLS_RSA_WITH_3DES_EDE_CBC_SHA"}),
+)
+
+
+def agree_on_sslv3(python: str, folder: Path) -> Counter[str]:
+    tally: Counter[str] = Counter()
+    for highest, ciphers, names in _SSLV3:
+        argv = [python, "-c", _TLSLITE, str(folder), str(highest), ciphers]
+        with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as server:
+            assert server.stdout is not None
+            try:
+                _, found, connections = negotiated(int(server.stdout.readline()))
+            finally:
+                server.kill()
+        truth = dict.fromkeys(("SSLv3", *VERSIONS)[: highest + 1], names)
+        tally += Counter(servers=1, connections=connections, suites=len(names) * len(truth))
+        mine = {one.version: set(one.names) for one in found.suites}
+        if mine != truth:
+            tally["wrong"] += 1
+            print(f"WRONG SSLv3..3.{highest}, {ciphers}: {mine}")
+    return tally
 
 
 def sslyze(python: str, port: int) -> "dict[str, dict[str, list[str] | None]] | None":
@@ -107,6 +161,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--root", type=Path, action="append", default=[])
     parser.add_argument("--sslyze", metavar="PYTHON")
+    parser.add_argument("--tlslite", metavar="PYTHON")
     arguments = parser.parse_args()
     tally: Counter[str] = Counter()
     for root in (None, *arguments.root):
@@ -114,6 +169,8 @@ def main() -> int:
             folder = Path(scratch)
             folder.chmod(0o755)
             make_keys(folder)
+            if root is None and arguments.tlslite:
+                tally += agree_on_sslv3(arguments.tlslite, folder)
             chosen = list(configurations(root))
             with_hybrids = Configuration("TLSv1.3", "TLSv1.3", ("ec",), "ALL", root=root)
             if root is not None and has_hybrids(with_hybrids, folder):
