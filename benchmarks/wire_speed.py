@@ -77,7 +77,7 @@ def commands(host: str, port: int, peers: argparse.Namespace) -> dict[str, list[
         found["sslyze versions"] = [*scan, *versions, "--tlsv1_3", f"{host}:{port}"]
         found["sslyze all"] = [*scan, f"{host}:{port}"]
     if peers.testssl:
-        scan = [peers.testssl, "-p", "--quiet", "--color=0"]
+        scan = [peers.testssl, "-p", "--quiet", "--color=0", "--nodns=none"]
         found["testssl.sh -p"] = [*scan, *(["-t", upgrade] if upgrade else []), f"{host}:{port}"]
     return found
 
