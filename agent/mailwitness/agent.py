@@ -9,7 +9,7 @@ from mailwitness import __version__
 from mailwitness.evidence.codec import dumps
 from mailwitness.evidence.run import DEFAULT_PORTS
 from mailwitness.host.inspect import Request, inspect
-from mailwitness.probe.observe import Endpoint, observe
+from mailwitness.probe.observe import Depth, Endpoint, observe
 from mailwitness.probe.run import probe
 from mailwitness.probe.targets import Target, read_targets
 
@@ -48,6 +48,11 @@ def _parser() -> argparse.ArgumentParser:
     probe = commands.add_parser("probe", help="what mail ports of other hosts answer from here")
     probe.add_argument("targets", nargs="*", metavar="TARGET", help="a name or an address")
     probe.add_argument("--vantage", default="", help="this host's inventory name")
+    probe.add_argument(
+        "--brief",
+        action="store_true",
+        help="ask for versions and chains alone: nine connections to a port, not fifty and more",
+    )
     for command in (inspect, probe):
         command.add_argument(
             "--name", action="append", default=[], metavar="NAME", help="a name that clients use"
@@ -79,6 +84,7 @@ def _probe(arguments: argparse.Namespace) -> None:
         Target(target, target, tuple(arguments.name), tuple(arguments.port or DEFAULT_PORTS))
         for target in arguments.targets
     ]
-    for evidence in probe(targets or read_targets(sys.stdin), arguments.vantage):
+    depth: Depth = "brief" if arguments.brief else "full"
+    for evidence in probe(targets or read_targets(sys.stdin), arguments.vantage, depth=depth):
         sys.stdout.write(dumps(evidence) + "\n")
         sys.stdout.flush()

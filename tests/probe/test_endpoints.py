@@ -557,10 +557,19 @@ class TestGreeting:
             usual(monkeypatch, server.port, "imap", "implicit")
             found = look(server.port)
         session = session_of(found)
-        assert isinstance(session.greeting, Missing)
-        assert isinstance(session.inside_tls, Missing)
+        assert session.inside_tls == Missing("clear text, where TLS is due: '* OK ready'")
+        assert session.greeting == session.inside_tls
         assert set(versions_of(found).values()) == {None}
         assert session.chains == ()
+
+
+def test_tls_where_clear_text_is_due_is_said_to_be_that(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with serving(with_tls("imap", context(tmp_path))) as server:
+        usual(monkeypatch, server.port, "imap", "starttls")
+        found = look(server.port, HASTY)
+    assert found.session == Missing("TLS from the first byte, where clear text is due")
 
 
 class TestReach:

@@ -163,7 +163,12 @@ class _Look:
         """First one whole conversation, then the questions that need a connection each."""
         if self.endpoint.port not in _USUAL:
             await self._recognise()
-        first = await self._converse()
+        try:
+            first = await self._converse()
+        except SilentError:
+            if self.tls == "starttls" and await self._speaks_tls():
+                raise ChannelError("TLS from the first byte, where clear text is due") from None
+            raise
         if first.starttls is not None and first.starttls.state != "ready":
             return first
         oldest, others = await asyncio.gather(
@@ -172,6 +177,8 @@ class _Look:
         )
         answers: dict[VersionName, Answer] = dict(zip(NUMBERS, others))
         works = bool(first.chains) or any(isinstance(a, ServerHello) for a in answers.values())
+        if self.tls == "implicit" and not works:
+            first = await self._with_clear_text(first)
         versions = (
             _judge("SSLv2", oldest, works=works),
             *(_judge(version, answer, works=works) for version, answer in answers.items()),
@@ -238,6 +245,28 @@ class _Look:
             if isinstance(answer, ServerHello) and answer.certificates
         ]
         return tuple(chain for chain in dict.fromkeys(chains) if chain not in brief.chains)
+
+    async def _speaks_tls(self) -> bool:
+        """Whether a server that says nothing waits for a hello."""
+        try:
+            async with self._open() as (channel, _):
+                await shake_hands(channel, None)
+        except (ChannelError, NotReachedError):
+            return False
+        return True
+
+    async def _with_clear_text(self, first: Session) -> Session:
+        """Say so where no handshake comes about since the server greets in clear."""
+        try:
+            async with self._open() as (channel, _):
+                greeting = await channel.line(_SILENCE)
+                if not greeting.startswith(tuple(_RECOGNISED)):
+                    return first
+                await self._leave(channel)
+        except (ChannelError, NotReachedError):
+            return first
+        clear = Missing(f"clear text, where TLS is due: {text(greeting)[:200]!a}")
+        return dataclasses.replace(first, greeting=clear, inside_tls=clear)
 
     async def _recognise(self) -> None:
         """What an unknown port speaks: servers of all three protocols speak first."""

@@ -11,7 +11,7 @@ from mailwitness.evidence.missing import Missing
 from mailwitness.evidence.moment import now
 from mailwitness.evidence.probe import Observation, ProbeEvidence
 from mailwitness.probe.limits import DEFAULT_LIMITS, Limits
-from mailwitness.probe.observe import Conversations, Endpoint, observe_endpoint
+from mailwitness.probe.observe import Conversations, Depth, Endpoint, observe_endpoint
 from mailwitness.probe.targets import Target
 
 
@@ -20,6 +20,7 @@ def probe(
     vantage: str,
     limits: Limits = DEFAULT_LIMITS,
     source_address: Optional[str] = None,
+    depth: Depth = "full",
 ) -> Iterator[ProbeEvidence]:
     """The evidence of each target, in the order in which they are done.
 
@@ -31,7 +32,7 @@ def probe(
 
         async def one(target: Target) -> ProbeEvidence:
             talks = Conversations(limits, everywhere, source_address)
-            return await _probe_host(target, vantage, talks)
+            return await _probe_host(target, vantage, talks, depth)
 
         waiting = {loop.create_task(one(target)) for target in targets}
         while waiting:
@@ -59,7 +60,9 @@ async def _semaphore(count: int) -> asyncio.Semaphore:
     return asyncio.Semaphore(count)
 
 
-async def _probe_host(target: Target, vantage: str, talks: Conversations) -> ProbeEvidence:
+async def _probe_host(
+    target: Target, vantage: str, talks: Conversations, depth: Depth
+) -> ProbeEvidence:
     started_at, begun = now(), time.monotonic()
     addresses = await _resolve(target.target)
     observations: Union[tuple[Observation, ...], Missing]
@@ -67,7 +70,7 @@ async def _probe_host(target: Target, vantage: str, talks: Conversations) -> Pro
         observations = addresses
     else:
         looks = (
-            observe_endpoint(talks, Endpoint(address, port, target.names))
+            observe_endpoint(talks, Endpoint(address, port, target.names, depth))
             for address in addresses
             for port in target.ports
         )

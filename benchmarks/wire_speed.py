@@ -1,0 +1,116 @@
+"""The probe against sslyze and testssl.sh on the same ports: wall time, connections, memory.
+
+    python -m benchmarks.wire_speed [--sslyze PYTHON] [--testssl SCRIPT] HOST:PORT ...
+
+PYTHON is an interpreter that has sslyze. Connections are those that this network namespace opened
+meanwhile: run it where nothing else does. `brief` asks for versions and chains, `full` for all.
+Medians of three runs; one of testssl.sh. Exit status 1 where a goal of the ratios is missed.
+"""
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tabulate import tabulate
+
+_AGENT = "import sys; from mailwitness.agent import main; sys.exit(main())"
+RUNS = 3
+SMTP, IMAP, POP3 = (25, 587), (143,), (110,)
+# Goals: our brief look against sslyze's versions and testssl.sh -p, our full one against all.
+GOALS = {
+    ("sslyze versions", "brief"): {"wall": 20, "connections": 80},
+    ("testssl.sh -p", "brief"): {"wall": 30},
+    ("sslyze all", "full"): {"wall": 5, "connections": 5},
+}
+
+
+@dataclass(frozen=True)
+class Cost:
+    wall: float
+    cpu: float
+    connections: float
+    megabytes: float
+
+
+def opened() -> int:
+    lines = [line.split() for line in Path("/proc/net/snmp").read_text().splitlines()]
+    names, values = [line for line in lines if line[0] == "Tcp:"]
+    return int(values[names.index("ActiveOpens")])
+
+
+def run(argv: Sequence[str]) -> Cost:
+    connections, begun = opened(), time.monotonic()
+    with subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        _, _, usage = os.wait4(process.pid, 0)
+        process.returncode = 0
+    return Cost(
+        wall=time.monotonic() - begun,
+        cpu=usage.ru_utime + usage.ru_stime,
+        connections=opened() - connections,
+        megabytes=usage.ru_maxrss / 1024,
+    )
+
+
+def median(costs: Sequence[Cost]) -> Cost:
+    return Cost(
+        *(
+            statistics.median(getattr(cost, name) for cost in costs)
+            for name in ("wall", "cpu", "connections", "megabytes")
+        )
+    )
+
+
+def commands(host: str, port: int, peers: argparse.Namespace) -> dict[str, list[str]]:
+    ours = [sys.executable, "-c", _AGENT, "probe", "--port", str(port)]
+    found = {"brief": [*ours, "--brief", host], "full": [*ours, host]}
+    starttls = {**dict.fromkeys(SMTP, "smtp"), **dict.fromkeys(IMAP, "imap")}
+    upgrade = {**starttls, **dict.fromkeys(POP3, "pop3")}.get(port)
+    if peers.sslyze:
+        scan = [peers.sslyze, "-m", "sslyze", *([f"--starttls={upgrade}"] * bool(upgrade))]
+        versions = [f"--{name}" for name in ("sslv2", "sslv3", "tlsv1", "tlsv1_1", "tlsv1_2")]
+        found["sslyze versions"] = [*scan, *versions, "--tlsv1_3", f"{host}:{port}"]
+        found["sslyze all"] = [*scan, f"{host}:{port}"]
+    if peers.testssl:
+        scan = [peers.testssl, "-p", "--quiet", "--color=0", "--nodns=none"]
+        found["testssl.sh -p"] = [*scan, *(["-t", upgrade] if upgrade else []), f"{host}:{port}"]
+    return found
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--sslyze", metavar="PYTHON")
+    parser.add_argument("--testssl", metavar="SCRIPT")
+    parser.add_argument("endpoints", nargs="+", metavar="HOST:PORT")
+    arguments = parser.parse_args()
+    missed = False
+    for endpoint in arguments.endpoints:
+        host, _, port = endpoint.rpartition(":")
+        costs = {
+            name: median([run(argv) for _ in range(1 if name.startswith("testssl") else RUNS)])
+            for name, argv in commands(host, int(port), arguments).items()
+        }
+        rows = [
+            (name, f"{one.wall:.2f}", f"{one.cpu:.2f}", one.connections, f"{one.megabytes:.0f}")
+            for name, one in costs.items()
+        ]
+        print(f"\n{endpoint}")
+        print(tabulate(rows, headers=("", "wall s", "CPU s", "connections", "MB")))
+        for (theirs, ours), goals in GOALS.items():
+            if theirs not in costs:
+                continue
+            for what, goal in goals.items():
+                ratio = getattr(costs[theirs], what) / max(getattr(costs[ours], what), 1e-9)
+                word = "met" if ratio >= goal else "MISSED"
+                missed |= ratio < goal
+                print(f"{theirs} / {ours}, {what}: {ratio:.1f} times (goal {goal}: {word})")
+    return int(missed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
