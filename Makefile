@@ -1,6 +1,6 @@
 # The one command surface; CI calls the same targets.
 .DELETE_ON_ERROR:
-.PHONY: docs demo test unit lab-test lint types contract ansible-lint setup agent lab-up lab-down lab-shell lab-status record kernel-trials clean help
+.PHONY: docs demo test unit lab-test lint types contract ansible-lint setup agent lab-up lab-down lab-shell lab-status record kernel-trials resolver-trials clean help
 
 PYTHON ?= python3
 VENV := .venv
@@ -9,6 +9,8 @@ BIN := $(VENV)/bin
 PACKAGES := ca-certificates debootstrap ipset iproute2 iptables nftables openssh-client openssl python3-venv systemd-container
 # How many trials `make kernel-trials` makes.
 TRIALS := 100000
+# How many configurations of each Debian release `make resolver-trials` makes.
+CONFIGURATIONS := 200
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 15
@@ -68,6 +70,9 @@ record: setup ## record the lab's evidence anew, for machines that cannot boot i
 
 kernel-trials: setup ## the packet-filter engine against this kernel: make kernel-trials TRIALS=1000000
 	nice $(BIN)/python -m tests.firewall.kernel --trials $(TRIALS) $(if $(SEED),--seed $(SEED))
+
+resolver-trials: setup ## what the resolver foretells against real daemons: make resolver-trials CONFIGURATIONS=200
+	nice $(BIN)/python -m tests.resolver --trials $(CONFIGURATIONS) $(if $(SEED),--seed $(SEED))
 
 clean: ## remove what was built here; the lab's state goes with its folder .lab, after lab-down
 	rm -rf build dist $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

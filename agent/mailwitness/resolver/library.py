@@ -91,13 +91,13 @@ def _usable(asked: Asked, version: str, suite: Suite) -> bool:
     is_1_3 = suite.name.startswith("TLS_")
     if version == "TLSv1.3" or is_1_3:
         return version == "TLSv1.3" and is_1_3 and bool(asked.keys)
+    if version in _OLD and not _old_version_passes(asked, suite):
+        return False
     if suite.key_exchange == "DH" and not asked.finite_field:
         return False
     if suite.authentication == "None":
         return suite.key_exchange in ("DH", "ECDH")
     if suite.key_exchange not in ("DH", "ECDH", "RSA"):  # PSK, SRP, GOST: need what mail has not
-        return False
-    if version in _OLD and not _old_version_passes(asked, suite):
         return False
     return _KEYS.get(suite.authentication) in {key.kind for key in asked.keys}
 
