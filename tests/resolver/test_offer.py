@@ -113,11 +113,13 @@ class TestDovecot:
         assert offered(offer) == ["TLSv1.2", "TLSv1.3"]
         assert decided(offer, "TLSv1")[0] == "system"
 
-    def test_openssl_1_signs_with_old_hashes_below_level_2(self) -> None:
-        assert "TLSv1" in offered(of_dovecot(library(1, "OpenSSL 1.1.1w")))
-        offer = of_dovecot(library(2, "OpenSSL 1.1.1w"))
+    @pytest.mark.parametrize(("level", "there"), [(1, True), (2, False)])
+    def test_openssl_1_signs_with_sha_1_alone_below_level_2(self, level: int, there: bool) -> None:  # noqa: FBT001
+        both = (*KEYS, Key("ECDSA", 256, weakly_signed=False))
+        offer = of_dovecot(library(level, "OpenSSL 1.1.1w"), both)
         assert not isinstance(offer.suites, Missing)
-        assert offer.suites["TLSv1"] == ("TLS_RSA_WITH_AES_128_CBC_SHA",)
+        assert "TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA" in offer.suites["TLSv1"]
+        assert ("TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA" in offer.suites["TLSv1"]) is there
 
     def test_without_parameters_there_is_no_finite_field(self) -> None:
         def suites(name: str = "ssl_dh", value: str = "") -> tuple[str, ...]:

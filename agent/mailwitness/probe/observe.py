@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 import dataclasses
+import functools
+import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from typing import Callable, Literal, Optional, TypeVar, Union
@@ -58,6 +60,10 @@ _PAUSES = (0.5, 2.0)  # seconds before a server that turns its client away is as
 # `brief`: versions and chains, some seven connections; `full`: all that can be negotiated, too,
 # some thirty of a server of today and over a hundred of one that takes every old suite.
 Depth = Literal["brief", "full"]
+
+_FINITE_FIELD = ("TLS_DHE_", "TLS_DH_anon_")
+_ECDSA = ("TLS_ECDHE_ECDSA_",)
+_EC_PUBLIC_KEY = bytes.fromhex("06072a8648ce3d0201")  # its object identifier, RFC 5480 §2.1.1
 
 _T = TypeVar("_T")
 
@@ -138,6 +144,12 @@ async def observe_endpoint(talks: Conversations, endpoint: Endpoint) -> Observat
     )
 
 
+def _with_ecdsa(session: Session) -> bool:
+    """Whether the server showed a certificate with such a key."""
+    leaves = [chain.leaf for chain in session.chains if isinstance(chain.leaf, str)]
+    return any(_EC_PUBLIC_KEY in ssl.PEM_cert_to_DER_cert(leaf) for leaf in leaves)
+
+
 class _Look:
     """The steps of one observation, and what is known of the endpoint so far."""
 
@@ -151,6 +163,8 @@ class _Look:
         self.allowance = Allowance(talks.limits.endpoint)
         self.began = now()
         self.reach = Reach("error", "no connection was tried", 0.0)
+        # What a server may choose and then have no use for: see `_ask`.
+        self.spoiling: tuple[tuple[str, ...], ...] = (_FINITE_FIELD,)
 
     @property
     def dialogue(self) -> Dialogue:
@@ -171,6 +185,8 @@ class _Look:
             raise
         if first.starttls is not None and first.starttls.state != "ready":
             return first
+        if _with_ecdsa(first):
+            self.spoiling = (_FINITE_FIELD, (*_FINITE_FIELD, *_ECDSA))
         oldest, others = await asyncio.gather(
             self._alone(say_hello_of_sslv2),
             asyncio.gather(*(self._ask(everything(version)) for version in NUMBERS)),
@@ -370,16 +386,20 @@ class _Look:
         return dataclasses.replace(session, greeting=greeting, inside_tls=inside, chains=(chain,))
 
     async def _ask(self, offer: Offer) -> Answer:
-        """One hello; where the connection closes, another without finite-field Diffie-Hellman.
+        """One hello; where the connection closes, again without what may have spoilt it.
 
-        Dovecot up to 2.3 that has no ssl_dh chooses such a suite where its client prefers it, and
-        then fails for want of parameters: that closing refuses nothing else of the offer.
+        A server may choose a suite for which it then lacks something, and close: that refuses
+        nothing else of the offer. Dovecot up to 2.3 without ssl_dh has no parameters for
+        finite-field Diffie-Hellman; OpenSSL 1.1.1 at level 2 does not sign with an ECDSA key up
+        to TLS 1.1.
         """
         answer = await self._alone(lambda channel: say_hello(channel, offer))
-        fewer = without_suites(offer, "TLS_DHE_", "TLS_DH_anon_")
-        if not isinstance(answer, ClosedError) or fewer.suites in ((), offer.suites):
-            return answer
-        return await self._alone(lambda channel: say_hello(channel, fewer))
+        for spoiling in self.spoiling:
+            fewer = without_suites(offer, *spoiling)
+            if not isinstance(answer, ClosedError) or fewer.suites in ((), offer.suites):
+                break
+            answer = await self._alone(functools.partial(say_hello, offer=fewer))
+        return answer
 
     async def _alone(
         self, say: Callable[[Channel], Awaitable[_T]]

@@ -105,12 +105,12 @@ def _usable(asked: Asked, version: str, suite: Suite) -> bool:
 def _old_version_passes(asked: Asked, suite: Suite) -> bool:
     """What the level makes of versions whose hashes are MD5 and SHA-1; the lists do not say it.
 
-    OpenSSL 1.1.1 refuses to sign with them at level 2; from 3.0 on they are of level 0 alone.
-    SSL_CTX_set_security_level(3) of both.
+    OpenSSL 1.1.1 refuses SHA-1 alone, by which ECDSA and DSA sign, from level 2 on, and takes
+    the pair of RSA; from 3.0 on all of it is of level 0. SSL_CTX_set_security_level(3) of both.
     """
     level = asked.ciphers.security_level
     if asked.library.version.startswith("OpenSSL 1."):
-        return level < 2 or suite.key_exchange == "RSA"  # noqa: PLR2004
+        return level < 2 or suite.authentication == "RSA"  # noqa: PLR2004
     return level == 0
 
 
