@@ -40,8 +40,9 @@ both interfaces '?FORMAT 2' 'net eth0 tcpflags,nosmurfs' 'loc eth1 tcpflags' 'do
 both policy 'fw all ACCEPT' 'net all DROP' 'loc fw REJECT' 'all all REJECT'
 set_to OPTIMIZE All; set_to FASTACCEPT No; set_to DYNAMIC_BLACKLIST Yes
 go() { shorewall start; shorewall6 start; }"""
-CSF = r"""echo nameserver 192.0.2.53 >/etc/resolv.conf; touch /etc/crontab; csf -x; rm -f /etc/csf/csf.disable; : >/etc/csf/csf.allow; : >/etc/csf/csf.deny
-: >/etc/csf/csf.redirect; ipset destroy
+CSF = r"""echo nameserver 192.0.2.53 >/etc/resolv.conf; touch /etc/crontab; csf -x
+rm -f /etc/csf/csf.disable; : >/etc/csf/csf.allow; : >/etc/csf/csf.deny; : >/etc/csf/csf.redirect
+ipset destroy
 conf() { sed -i "s|^$1 = .*|$1 = \"$2\"|" /etc/csf/csf.conf; }
 conf TESTING 0; conf IPV6 1; conf LF_IPSET 0; conf TCP_IN 25,110; conf TCP6_IN 25
 conf CONNLIMIT ''; conf PORTFLOOD ''; conf SYNFLOOD 0; conf ETH_DEVICE ''; conf LF_SPI 1
