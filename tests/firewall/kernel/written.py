@@ -232,7 +232,7 @@ class Root:
         for file, content in self._kept.items():
             (self._path / file).write_bytes(content)
         match name.partition("-")[0]:
-            case "ufw" | "shorewall" | "csf":
+            case "ufw" | "shorewall" | "csf" | "nft" | "iptables":
                 self.shell(script)
                 yield
             case "firewalld":
