@@ -17,9 +17,12 @@ Status
 JAIL = """\
 Status for the jail: dovecot
 |- Filter
+|  |- Currently failed:\t0
+|  |- Total failed:\t0
 |  `- File list:\t/var/log/mail.log
 `- Actions
    |- Currently banned:\t2
+   |- Total banned:\t2
    `- Banned IP list:\t192.0.2.7 2001:db8::7 <script>
 """
 

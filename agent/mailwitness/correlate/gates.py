@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from mailwitness.correlate.access_table import access_table, split
 from mailwitness.correlate.hosts_access import refused
-from mailwitness.evidence.host import HostEvidence
+from mailwitness.evidence.host import HostEvidence, Jail
 from mailwitness.evidence.missing import Missing
-from mailwitness.firewall.addresses import EVERYTHING, IntervalSet, parse_network, union
-from mailwitness.firewall.verdict import Answer, Decider, Layer, networks
+from mailwitness.firewall.addresses import EVERYTHING, NOTHING, IntervalSet, parse_network, union
+from mailwitness.firewall.verdict import Answer, Decider, Layer
 
 # Jails whose bans are meant for mail clients, as fail2ban and its users name them.
 _MAIL_JAIL = re.compile(
@@ -124,25 +124,32 @@ def _tcp_wrappers(family: int, inside: HostEvidence, protocol: str | None) -> It
 
 def _bans(family: int, inside: HostEvidence) -> Iterator[Gate]:
     """Where a ban is not seen in the packet filter, it may be kept by other means."""
-    for name, banned in _banned(inside, family):
-        yield _undecided(family, banned, f"fail2ban's jail {name} bans it by means not seen here")
-
-
-def _banned(inside: HostEvidence, family: int) -> Iterator[tuple[str, IntervalSet]]:
-    jails = inside.access_control.fail2ban
-    for jail in jails if isinstance(jails, tuple) else ():
-        banned = _networks(family, " ".join(jail.banned))
-        if banned and _MAIL_JAIL.search(jail.name):
-            yield jail.name, banned
+    for jail in _mail_jails(inside):
+        if banned := _networks(family, " ".join(jail.banned)):
+            reason = f"fail2ban's jail {jail.name} bans it by means not seen here"
+            yield _undecided(family, banned, reason)
 
 
 def mail_bans(
     inside: HostEvidence, family: int, among: IntervalSet
 ) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """The jails meant for mail that ban some of these addresses, and which networks."""
-    for name, banned in _banned(inside, family):
-        if hit := banned & among:
-            yield name, tuple(networks(family, hit))
+    """The jails meant for mail that ban some of these addresses, and the bans as they stand.
+
+    fail2ban lifts a ban of a network as a whole or not at all.
+    """
+    for jail in _mail_jails(inside):
+        hit = tuple(
+            ban for ban in jail.banned if (_networks(family, ban) or NOTHING).overlaps(among)
+        )
+        if hit:
+            yield jail.name, hit
+
+
+def _mail_jails(inside: HostEvidence) -> Iterator[Jail]:
+    jails = inside.access_control.fail2ban
+    for jail in jails if isinstance(jails, tuple) else ():
+        if _MAIL_JAIL.search(jail.name):
+            yield jail
 
 
 def _undecided(family: int, sources: IntervalSet, reason: str) -> Gate:

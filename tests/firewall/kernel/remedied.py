@@ -7,12 +7,14 @@ run in a shell, and then real SYNs and a second audit agree that the listed get 
 does not, and still agree after the firewall was loaded anew. Exit status 1 if not.
 """
 
+import shlex
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import patch
 
-from mailwitness.checks import allowlist_missing
+from mailwitness.checks import allowlist_banned, allowlist_missing
 from mailwitness.correlate.host import Host as Judged
 from mailwitness.correlate.host import Witnesses, correlate
 from mailwitness.evidence.host import (
@@ -26,17 +28,21 @@ from mailwitness.evidence.host import (
     Route,
 )
 from mailwitness.evidence.run import Allowlist, PlannedHost
-from mailwitness.policy.check import Case
+from mailwitness.host import command
+from mailwitness.host.access_control import access_control
+from mailwitness.policy.check import Case, Check
 from mailwitness.policy.outcome import Outcome, Verdict
 from tests.evidence.documents import BARE_HOST, PROCESS
 from tests.firewall.kernel.filters import Filters
 from tests.firewall.kernel.namespaces import Host, Probe
 from tests.firewall.kernel.scene import PLAIN
+from tests.firewall.kernel.tools import ToolError
 from tests.firewall.kernel.written import CSF, FIREWALLD, SHOREWALL, UFW, Root
 
 PORT = 993
 LISTED = ("203.0.113.64/26", "10.1.2.3/32", "2a00:1450::/32")
 INSIDE = ("203.0.113.77", "10.1.2.3", "2a00:1450::1")
+BANNED = ("203.0.113.5", "2001:db8:5::5")
 STRANGERS = ("198.18.0.9", "203.0.113.5", "2001:db8:5::5")
 NFT = """flush ruleset
 table inet filter {
@@ -83,16 +89,18 @@ HOSTS: Mapping[str, tuple[str, str, str]] = {
         "shorewall reload; shorewall6 reload",
     ),
     "csf": ("nft", f"{CSF}; csf -s", "csf -r"),
+    "fail2ban": ("nft", "nftables-allports", "fail2ban-client reload"),
+    "fail2ban-iptables": ("nft", "iptables-allports", "fail2ban-client reload"),
 }
 
 
-def evidence(filters: Filters, host: Host) -> HostEvidence:
+def evidence(filters: Filters, host: Host, root: Root) -> HostEvidence:
     """What the agent would bring back."""
     capture, around = filters.capture(), host.network()
     return replace(
         BARE_HOST,
         packet_filter=PacketFilter(
-            capture.nft,
+            capture.nft or "",
             capture.iptables_nft,
             capture.ip6tables_nft,
             capture.iptables_legacy,
@@ -115,41 +123,57 @@ def evidence(filters: Filters, host: Host) -> HostEvidence:
             )
             for each in around.listeners or ()
         ),
-        access_control=AccessControl(None, None, None, None),
+        access_control=jails(root),
     )
 
 
-def audit(filters: Filters, host: Host) -> tuple[Case, Verdict]:
+def jails(root: Root) -> AccessControl:
+    """What the agent makes of what fail2ban-client says there."""
+
+    def run(argv: Sequence[str]) -> str | command.NotInstalled:
+        try:
+            return root.shell(shlex.join(argv))
+        except ToolError as error:
+            return command.NotInstalled(str(error))
+
+    with patch.object(command, "run", run):
+        found = access_control()
+    return AccessControl(found.fail2ban, None, None, None)
+
+
+def audit(found: HostEvidence, check: Check) -> tuple[Case, Verdict]:
     """The check of the listed, asked of the host as it is now."""
     allowlist = Allowlist(
         "service", (PORT,), LISTED, exclusive=True, source=None, retrieved_at=None
     )
     plan = PlannedHost("mail1", "192.0.2.10", (), (PORT,), (), None, (allowlist,))
-    judged: Judged = correlate(plan, Witnesses(evidence(filters, host), ()))
+    judged: Judged = correlate(plan, Witnesses(found, ()))
     endpoint = next(each for each in judged.endpoints if each.port == PORT)
     case = Case(judged, _endpoint=endpoint)
-    return case, allowlist_missing.CHECK.judge(case)
+    return case, check.judge(case)
 
 
 def faults(root: Root, name: str) -> Iterator[str]:
     """What did not come as it should."""
     tool, script, reload = HOSTS[name]
+    check = allowlist_banned.CHECK if name.startswith("fail2ban") else allowlist_missing.CHECK
+    strangers = BANNED if name.startswith("fail2ban") else STRANGERS
     with Host(PLAIN) as host, root.running(name, tool, script):
         filters = Filters()
-        case, verdict = audit(filters, host)
+        case, verdict = audit(evidence(filters, host, root), check)
         if verdict.outcome is not Outcome.FAIL:
             yield f"before: {verdict}"
             return
-        (remedy,) = allowlist_missing.CHECK.advise(case)
+        (remedy,) = check.advise(case) if check.advise else ()
         print(f"{name}: {remedy.product}\n{remedy.text}")
         root.shell(f"set -e\n{remedy.text}")
         for when in ("after the remedy", "after the firewall was loaded anew"):
-            _, verdict = audit(filters, host)
+            _, verdict = audit(evidence(filters, host, root), check)
             if verdict.outcome is not Outcome.PASS:
                 yield f"{when}: {verdict}"
             for source, wanted in (
                 *((each, True) for each in INSIDE),
-                *((each, False) for each in STRANGERS),
+                *((each, False) for each in strangers),
             ):
                 own = "2001:db8:1::10" if ":" in source else "192.0.2.10"
                 (admitted,) = host.probe([Probe(source, own, PORT, "eth0")])

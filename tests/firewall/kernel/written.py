@@ -208,8 +208,8 @@ class Root:
             for name in ("etc/firewalld/firewalld.conf", "etc/fail2ban/jail.conf")
         }
 
-    def shell(self, script: str) -> None:
-        run("chroot", str(self._path), "/bin/bash", "-c", script)
+    def shell(self, script: str) -> str:
+        return run("chroot", str(self._path), "/bin/bash", "-c", script)
 
     @contextlib.contextmanager
     def _daemon(self, *argv: str) -> Iterator[None]:
