@@ -149,3 +149,9 @@ def test_what_hangs_on_names_is_not_decided(allow: tuple[str, ...], deny: tuple[
 def test_a_daemon_that_is_not_known_may_be_any() -> None:
     (found, *_) = [each for each in refused(4, None, (), ("imap: ALL",)) if each.sources]
     assert not found.surely
+
+
+def test_a_rule_of_any_length_is_read() -> None:
+    rule = "ALL: " + " EXCEPT ".join(["ALL", "192.0.2.7"] * 5_000)
+    assert said((), (rule,), "192.0.2.7") == (False, False)
+    assert said((), (rule,), "10.1.2.3") == (True, True)

@@ -15,6 +15,7 @@ from mailwitness.firewall.addresses import (
 
 _OCTETS, _OCTET_BITS, _HIGHEST_OCTET = 4, 8, 255
 _ALL = "ALL"
+_MOST_SHOWN = 200  # characters of a rule
 # Patterns that hang on the client's name, or on what its name server says.
 _BY_NAME = frozenset({"LOCAL", "KNOWN", "UNKNOWN", "PARANOID"})
 
@@ -57,7 +58,7 @@ def refused(
     ]
     for line, file, by_default in verdicts:
         daemons, clients, options = _fields(line)
-        said = f"{file}: {line}"
+        said = f"{file}: {line[:_MOST_SHOWN]}"
         # hosts_options(5): these two keywords override what the file means.
         refuses = "DENY" in options or (by_default and "ALLOW" not in options)
         fits = _both(_list(daemons, daemon, family), _list(clients, None, family, of_clients=True))
@@ -88,13 +89,13 @@ def _fields(line: str) -> tuple[str, str, frozenset[str]]:
 
 def _list(text: str, daemon: str | None, family: int, *, of_clients: bool = False) -> Matched:
     """`a b EXCEPT c EXCEPT d` is `a b` without those of `c` that are not of `d`."""
-    first, *others = _split(text.replace(",", " ").split())
-    found = _any(_client(word, family) if of_clients else _daemon(word, daemon) for word in first)
-    if not others:
-        return found
-    rest = " EXCEPT ".join(" ".join(words) for words in others)
-    without = _list(rest, daemon, family, of_clients=of_clients)
-    return Matched(found.surely - without.possibly, found.possibly - without.surely)
+    found = _NOBODY
+    for words in reversed(_split(text.replace(",", " ").split())):
+        listed = _any(
+            _client(word, family) if of_clients else _daemon(word, daemon) for word in words
+        )
+        found = Matched(listed.surely - found.possibly, listed.possibly - found.surely)
+    return found
 
 
 def _split(words: list[str]) -> list[list[str]]:

@@ -131,6 +131,8 @@ def jails(root: Root) -> AccessControl:
     """What the agent makes of what fail2ban-client says there."""
 
     def run(argv: Sequence[str]) -> str | command.NotInstalled:
+        if argv[0] != "fail2ban-client":
+            return command.NotInstalled(f"{argv[0]}: not asked for")
         try:
             return root.shell(shlex.join(argv))
         except ToolError as error:

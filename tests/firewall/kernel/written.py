@@ -261,7 +261,10 @@ class Root:
     @contextlib.contextmanager
     def _fail2ban(self, action: str) -> Iterator[None]:
         (self._path / "etc/fail2ban/jail.local").write_text(JAILS.format(action=action))
-        self.shell("rm -f /etc/fail2ban/jail.d/*; : >>/var/log/mail.log; mkdir -p /run/fail2ban")
+        self.shell(
+            "rm -rf /etc/fail2ban/jail.d/* /run/fail2ban/* /var/lib/fail2ban/*; "
+            ": >>/var/log/mail.log; mkdir -p /run/fail2ban"
+        )
         with self._daemon("fail2ban-server", "-xf", "start"):
             self._until("fail2ban-client status imap && fail2ban-client status smtp")
             for jail, address in BANS:
