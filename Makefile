@@ -1,6 +1,6 @@
 # The one command surface; CI calls the same targets.
 .DELETE_ON_ERROR:
-.PHONY: docs demo test unit lab-test lint types contract ansible-lint setup agent lab-up lab-down lab-shell lab-status record kernel-trials resolver-trials clean help
+.PHONY: docs demo test unit lab-test lint types contract ansible-lint setup agent lab-up lab-down lab-shell lab-status record kernel-trials resolver-trials engine-coverage clean help
 
 PYTHON ?= python3
 VENV := .venv
@@ -73,6 +73,13 @@ kernel-trials: setup ## the packet-filter engine against this kernel: make kerne
 
 resolver-trials: setup ## what the resolver foretells against real daemons: make resolver-trials CONFIGURATIONS=200
 	nice $(BIN)/python -m tests.resolver --trials $(CONFIGURATIONS) $(if $(SEED),--seed $(SEED))
+
+engine-coverage: setup ## the share of the engine that questions which the kernel answered reach
+	rm -f build/engine.coverage*
+	nice $(BIN)/python -m coverage run -p --data-file=build/engine.coverage --source=agent/mailwitness/firewall -m pytest -q tests/firewall/test_cases.py
+	nice $(BIN)/python -m coverage run -p --data-file=build/engine.coverage --source=agent/mailwitness/firewall -m tests.firewall.kernel --trials 15000
+	$(BIN)/python -m coverage combine --data-file=build/engine.coverage
+	$(BIN)/python -m coverage report --data-file=build/engine.coverage -m
 
 clean: ## remove what was built here; the lab's state goes with its folder .lab, after lab-down
 	rm -rf build dist $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -311,7 +311,7 @@ def _reach(arguments: argparse.Namespace) -> int:
     print("\n".join(reach_report.way(host.filters, way, sources) for way in ways), end="")
     if sources is None:
         return OK
-    said = {part.answer for way in ways for part in way.within(sources)}
+    said = {share.answer for way in ways for share in way.within(sources)}
     if Answer.BLOCKED in said:
         return FINDINGS
     return NOT_AUDITED if Answer.UNDECIDED in said else OK

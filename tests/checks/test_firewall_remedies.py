@@ -17,6 +17,7 @@ from mailwitness.evidence.missing import Missing
         ),
         (PacketFilter("", ":ufw-before-input - [0:0]", None, None, None, None), "ufw"),
         (PacketFilter("", None, None, ":LOCALINPUT - [0:0]\n:ALLOWIN - [0:0]", None, None), "csf"),
+        (PacketFilter("", None, None, ":shorewall - [0:0]\n-A INPUT", None, None), "shorewall"),
         (PacketFilter("", None, None, "-A INPUT -j ACCEPT", None, None), "iptables"),
         (PacketFilter("", None, None, ":INPUT_ZONES - [0:0]", None, None), "firewalld"),
         (PacketFilter(Missing("x"), Missing("x"), None, None, None, None), "nft"),

@@ -100,7 +100,7 @@ def of(
 ) -> Filtered:
     found = filters(evidence, "192.0.2.10")
     assert isinstance(found, Filters)
-    answer = found.of(port, gates(evidence, product, settings), ("192.0.2.10",))
+    answer = found.of(port, gates(evidence, product, settings, "imap"), ("192.0.2.10",))
     assert isinstance(answer, Filtered)
     return answer
 
@@ -165,6 +165,28 @@ def test_postfix_may_keep_clients_out(restrictions: str, expected: Answer) -> No
     assert own is (Answer.ADMITTED if "permit_mynetworks" in restrictions else expected)
 
 
+@pytest.mark.parametrize(
+    ("restrictions", "expected"),
+    [
+        ("check_client_access static:REJECT", Answer.BLOCKED),
+        ("check_client_access cidr:{{198.51.100.0/24 550 not you}}", Answer.BLOCKED),
+        ("check_client_access cidr:{{198.51.100.7/32 OK}, {0.0.0.0/0 REJECT}}", Answer.ADMITTED),
+        ("check_client_access cidr:{{198.51.100.7/24 REJECT}}", Answer.UNDECIDED),
+        ("inline:{198.51.100=REJECT, 198.51.100.7=OK}, reject", Answer.ADMITTED),
+        ("check_client_access inline:{203.0.113=REJECT}", Answer.ADMITTED),
+        ("check_client_access inline:{mail.example=REJECT}", Answer.UNDECIDED),
+        ("check_client_access inline:{{198.51.100 = FILTER smtp:x}}, reject", Answer.BLOCKED),
+        ("check_client_access inline:{198.51.100=some_class}, reject", Answer.UNDECIDED),
+    ],
+)
+def test_tables_within_a_setting_are_asked(restrictions: str, expected: Answer) -> None:
+    filtered = of(host(), 993, "postfix", smtpd_client_restrictions=restrictions)
+    said, why = answer(filtered)
+    assert said is expected
+    if expected is not Answer.ADMITTED:
+        assert "smtpd_client_restrictions" in why
+
+
 def test_logins_that_are_off_let_nobody_past() -> None:
     filtered = of(
         host(), 993, "postfix", smtpd_client_restrictions="permit_sasl_authenticated,reject"
@@ -179,7 +201,10 @@ def test_restrictions_that_were_not_read_are_not_taken_for_none() -> None:
 @pytest.mark.parametrize(
     ("sockets", "deny", "expected"),
     [
-        ("tcpwrap", ("ALL: ALL",), Answer.UNDECIDED),
+        ("tcpwrap", ("ALL: ALL",), Answer.BLOCKED),
+        ("tcpwrap", ("pop3: ALL",), Answer.ADMITTED),
+        ("tcpwrap", ("imap: 203.0.113.",), Answer.ADMITTED),
+        ("tcpwrap", ("imap: .example",), Answer.UNDECIDED),
         ("tcpwrap", (), Answer.ADMITTED),
         ("", ("ALL: ALL",), Answer.ADMITTED),
         (Missing("no end within 10 s"), ("ALL: ALL",), Answer.UNDECIDED),

@@ -10,7 +10,7 @@ from typing import Any
 
 from mailwitness.firewall.network import Interface, Listener, Network, Route
 from mailwitness.firewall.reach import Capture, Firewall, read
-from mailwitness.firewall.verdict import Part, Reachability
+from mailwitness.firewall.verdict import Reachability, Share
 
 ARCHIVE = Path(__file__).with_name("cases.tar.gz")
 # What the random trials (tests/firewall/kernel) found, and what real tools wrote.
@@ -33,7 +33,7 @@ class Case:
     network: Network
     queries: tuple[Query, ...]
 
-    def answers(self) -> list[tuple[Query, Part]]:
+    def answers(self) -> list[tuple[Query, Share]]:
         firewall: Firewall = read(self.capture)
         asked: dict[tuple[str, int, str], Reachability] = {}
         found = []

@@ -21,7 +21,7 @@ ASKED = next(query for query in HOST.queries if query.admitted)
 
 
 def answers(nft: str) -> set[Answer]:
-    return {part.answer for part in reach(Capture(nft=nft)).parts}
+    return {share.answer for share in reach(Capture(nft=nft)).shares}
 
 
 def reach(capture: Capture) -> Reachability:
@@ -37,7 +37,7 @@ def test_a_truncated_dump_is_an_error_that_names_the_place(cut: int) -> None:
 
 
 def test_what_nobody_captured_leaves_everything_undecided() -> None:
-    (part,) = reach(Capture(unread=("nft: not permitted",))).parts
+    (part,) = reach(Capture(unread=("nft: not permitted",))).shares
     assert (part.answer, part.reason) == (Answer.UNDECIDED, "nft: not permitted")
 
 

@@ -4,10 +4,12 @@ from collections import Counter
 
 import pytest
 
+from mailwitness.firewall.reach import read
 from mailwitness.firewall.verdict import Answer
 from tests.firewall.cases import Case, load
 
 CASES = load()
+TRACED = 8  # questions of each case
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=list(CASES))
@@ -17,6 +19,17 @@ def test_no_definite_answer_differs_from_the_kernel(case: Case) -> None:
             assert (part.answer is Answer.ADMITTED) == query.admitted, (query, str(part.decided_by))
         else:
             assert part.reason
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=list(CASES))
+def test_a_trace_ends_as_the_kernel_said(case: Case) -> None:
+    firewall = read(case.capture)
+    for query in case.queries[:: len(case.queries) // TRACED + 1]:
+        place = (query.address, query.port, query.interface)
+        trace = firewall.trace(case.network, query.source, *place)
+        assert trace.result.answer is Answer.UNDECIDED or query.admitted == (
+            trace.result.answer is Answer.ADMITTED
+        )
 
 
 def test_less_than_a_twentieth_is_undecided() -> None:

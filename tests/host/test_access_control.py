@@ -17,9 +17,12 @@ Status
 JAIL = """\
 Status for the jail: dovecot
 |- Filter
+|  |- Currently failed:\t0
+|  |- Total failed:\t0
 |  `- File list:\t/var/log/mail.log
 `- Actions
    |- Currently banned:\t2
+   |- Total banned:\t2
    `- Banned IP list:\t192.0.2.7 2001:db8::7 <script>
 """
 
@@ -65,10 +68,12 @@ def test_bans_that_may_not_be_read_are_missing(said: dict[str, "str | Missing"])
 def test_only_rules_for_mail_daemons_leave_the_host(tmp_path: Path) -> None:
     (tmp_path / "hosts.deny").write_text(
         "# ALL: comment\nsshd: 192.0.2.1\nimap-login, pop3-login: 192.0.2.2 : spawn secret\n"
+        "imap: [2001:db8::]/32 EXCEPT [2001:db8::7]: severity mail.info: DENY\n"
         "dovecot: \\\n  198.51.100.0/24\nALL: PARANOID\n"
     )
     assert access_control().hosts_deny == (
-        "imap-login, pop3-login: 192.0.2.2 ",
+        "imap-login, pop3-login: 192.0.2.2 :spawn",
+        "imap: [2001:db8::]/32 EXCEPT [2001:db8::7]:severity:DENY",
         "dovecot:    198.51.100.0/24",
         "ALL: PARANOID",
     )

@@ -1,5 +1,6 @@
 """Remedies in the very tool that writes a host's packet filter."""
 
+import re
 import shlex
 from collections.abc import Iterable
 from typing import Literal
@@ -7,10 +8,11 @@ from typing import Literal
 from mailwitness.correlate.allowlist import Access
 from mailwitness.evidence.host import PacketFilter
 from mailwitness.evidence.missing import Missing
+from mailwitness.firewall.iptables import LEGACY_BACK_END
 from mailwitness.firewall.verdict import Answer, Decider, Layer
 from mailwitness.policy.check import Case, Remedy
 
-Tool = Literal["ufw", "firewalld", "csf", "iptables", "nft"]
+Tool = Literal["ufw", "firewalld", "csf", "shorewall", "iptables", "nft"]
 
 MOST = 16  # networks that a remedy spells out
 _IPV6 = ":"
@@ -27,11 +29,13 @@ def tool(found: PacketFilter) -> Tool:
         return "firewalld"
     if any(":LOCALINPUT" in text and ":ALLOWIN" in text for text in texts):
         return "csf"
+    if any(":shorewall -" in text for text in texts):
+        return "shorewall"
     return "iptables" if any("-A INPUT" in text for text in texts) else "nft"
 
 
 def admit(case: Case, cidrs: list[str]) -> tuple[Remedy, ...]:
-    """How to let these networks in to the endpoint's port."""
+    """How to let these networks in to the endpoint's port: commands for a shell of root."""
     if not cidrs or isinstance(case.host.inside, Missing):
         return ()
     port, found = case.endpoint.port, case.host.inside.packet_filter
@@ -39,27 +43,27 @@ def admit(case: Case, cidrs: list[str]) -> tuple[Remedy, ...]:
     lines: list[str] = []
     match tool(found):
         case "ufw":
+            # Not `insert 1`, which ufw refuses for IPv6 where there are rules of IPv4.
             lines = [
-                f"ufw insert 1 allow proto tcp from {cidr} to any port {port}" for cidr in named
+                f"ufw prepend allow proto tcp from {cidr} to any port {port}" for cidr in named
             ]
         case "firewalld":
+            zone = _zone(case, _FIREWALLD_CHAIN)
+            chosen_zone = f"--zone={zone} " if zone else ""
             lines = [
-                f'firewall-cmd --permanent --add-rich-rule=\'rule family="{_family(cidr)}" source '
-                f'address="{cidr}" port port="{port}" protocol="tcp" accept\''
+                f"firewall-cmd --permanent {chosen_zone}--add-rich-rule='rule "
+                f'family="{_family(cidr)}" source address="{cidr}" '
+                f'port port="{port}" protocol="tcp" accept\''
                 for cidr in named
             ]
             lines.append("firewall-cmd --reload")
         case "csf":
-            lines = ["# in /etc/csf/csf.allow:"]
-            lines += [f"tcp|in|d={port}|s={cidr}" for cidr in named]
-            lines.append("# then: csf -r")
+            lines = [f"echo 'tcp|in|d={port}|s={cidr}' >>/etc/csf/csf.allow" for cidr in named]
+            lines.append("csf -r")
+        case "shorewall":
+            lines = list(_by_shorewall(case, named))
         case "iptables":
-            for program, chosen in (("iptables", _of(4, named)), ("ip6tables", _of(6, named))):
-                if chosen:
-                    lines.append(
-                        f"{program} -I INPUT -p tcp --dport {port} -s {','.join(chosen)} -j ACCEPT"
-                    )
-            lines.append("# and in the file that is loaded at boot (iptables-persistent: rules.v4)")
+            lines = list(_by_iptables(case, named))
         case "nft":
             where = _chain(case)
             for word, chosen in (("ip", _of(4, named)), ("ip6", _of(6, named))):
@@ -72,6 +76,53 @@ def admit(case: Case, cidrs: list[str]) -> tuple[Remedy, ...]:
     if len(cidrs) > MOST:
         lines.append(f"# and {len(cidrs) - MOST} networks more: see allowlists in report.json")
     return (Remedy(tool(found), "", "\n".join(lines)),)
+
+
+def _by_iptables(case: Case, cidrs: list[str]) -> Iterable[str]:
+    """Both back ends may be installed, and each sees its own rules only."""
+    legacy = any(decider.source == LEGACY_BACK_END for decider in _blocking(case))
+    variant = "-legacy" if legacy else ""
+    for program, family in (("iptables", 4), ("ip6tables", 6)):
+        if chosen := _of(family, cidrs):
+            yield (
+                f"{program}{variant} -I INPUT -p tcp --dport {case.endpoint.port} "
+                f"-s {','.join(chosen)} -j ACCEPT"
+            )
+            yield "# what iptables-persistent loads at boot:"
+            yield f"{program}{variant}-save >/etc/iptables/rules.v{family}"
+
+
+def _by_shorewall(case: Case, cidrs: list[str]) -> Iterable[str]:
+    """Its rules are asked in order, and each address family has files of its own."""
+    zone = _zone(case, _SHOREWALL_CHAIN) or "net"
+    for name, family in (("shorewall", 4), ("shorewall6", 6)):
+        if chosen := _of(family, cidrs):
+            sources = ",".join(f"[{cidr}]" if family == 6 else cidr for cidr in chosen)  # noqa: PLR2004
+            line = f"ACCEPT {zone}:{sources} $FW tcp {case.endpoint.port}"
+            # A rule before it that rejects them has to go.
+            yield f"echo '{line}' >>/etc/{name}/rules"
+            yield f"{name} reload"
+
+
+# `filter_IN_public_allow` of the nft back end, `IN_public_allow` of the other.
+_FIREWALLD_CHAIN = re.compile(r"(?:filter_)?IN_([\w-]+?)(?:_(?:pre|log|deny|allow|post))?")
+_SHOREWALL_CHAIN = re.compile(r"([A-Za-z]\w*)(?:-|2)fw")
+
+
+def _zone(case: Case, pattern: re.Pattern[str]) -> str:
+    """Of the chain that blocks; nothing where it is none of a zone."""
+    for decider in _blocking(case):
+        if found := pattern.fullmatch(decider.chain):
+            return found[1]
+    return ""
+
+
+def _blocking(case: Case) -> Iterable[Decider]:
+    """The rules and policies that keep listed networks out."""
+    for answer in case.host.allowlists_of(case.endpoint):
+        for access in answer.listed:
+            if access.share.answer is Answer.BLOCKED and access.share.decided_by.table:
+                yield access.share.decided_by
 
 
 def shut(case: Case, strangers: Iterable[Access]) -> tuple[Remedy, ...]:
@@ -89,6 +140,8 @@ def shut(case: Case, strangers: Iterable[Access]) -> tuple[Remedy, ...]:
         "--remove-service or --remove-rich-rule, and --reload",
         "csf": "in /etc/csf/csf.conf take the port from TCP_IN and TCP6_IN, and the addresses "
         "from /etc/csf/csf.allow, then: csf -r",
+        "shorewall": "take the rules or policies from /etc/shorewall and /etc/shorewall6, then: "
+        "shorewall reload; shorewall6 reload",
         "iptables": "iptables -S INPUT, then: iptables -D INPUT RULE",
         "nft": "\n".join(filter(None, map(_deletion, deciders)))
         or "a chain of hook input with policy drop that admits the listed networks alone",
@@ -107,12 +160,7 @@ def _deletion(decider: Decider) -> str:
 
 def _chain(case: Case) -> str:
     """Of the rule or policy that blocks, in nft's words."""
-    for answer in case.host.allowlists_of(case.endpoint):
-        for access in answer.listed:
-            decider = access.share.decided_by
-            if access.share.answer is Answer.BLOCKED and decider.table:
-                return _place(decider)
-    return "inet filter input"
+    return next((_place(decider) for decider in _blocking(case)), "inet filter input")
 
 
 def _place(decider: Decider) -> str:

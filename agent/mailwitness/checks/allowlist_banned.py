@@ -45,13 +45,13 @@ def _by_filter(case: Case) -> list[Witness]:
 
 def _by_fail2ban(case: Case) -> list[Witness]:
     return [
-        Witness("filtered", f"fail2ban, jail {jail}", f"{few(networks)} banned")
-        for jail, networks in _bans(case)
+        Witness("filtered", f"fail2ban, jail {jail}", f"{few(bans)} banned")
+        for jail, bans in _bans(case)
     ]
 
 
 def _bans(case: Case) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """The jails that ban listed addresses, each with these."""
+    """The jails that ban listed addresses, each with the bans."""
     listed = [answer.allowlist for answer in lists(case)]
     for family in (4, 6):
         yield from mail_bans(_inside(case), family, sources(listed, family))
@@ -59,16 +59,11 @@ def _bans(case: Case) -> Iterator[tuple[str, tuple[str, ...]]]:
 
 def _advise(case: Case) -> tuple[Remedy, ...]:
     undo = [
-        f"fail2ban-client set {shlex.quote(jail)} unbanip {_bare(network)}"
-        for jail, networks in _bans(case)
-        for network in networks
+        f"fail2ban-client set {shlex.quote(jail)} unbanip {ban}"
+        for jail, bans in _bans(case)
+        for ban in bans
     ]
     return (Remedy("fail2ban", "", "\n".join(undo)),) if undo else ()
-
-
-def _bare(network: str) -> str:
-    """A single address as fail2ban writes it."""
-    return network.removesuffix("/128") if ":" in network else network.removesuffix("/32")
 
 
 CHECK = Check(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
-from mailwitness.correlate.filtered import Filtered, Share, all_admitted, shares
+from mailwitness.correlate.filtered import Filtered, all_admitted, shares
 from mailwitness.evidence.missing import Missing
 from mailwitness.evidence.run import Allowlist
 from mailwitness.firewall.addresses import (
@@ -15,7 +15,7 @@ from mailwitness.firewall.addresses import (
     parse_network,
     union,
 )
-from mailwitness.firewall.verdict import Answer, Reachability, networks
+from mailwitness.firewall.verdict import Answer, Reachability, Share, networks
 
 Admitted = Literal["full", "partial", "none", "unknown"]
 Others = Literal["none", "some", "everyone", "unknown"]

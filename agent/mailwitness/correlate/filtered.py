@@ -20,26 +20,19 @@ from mailwitness.firewall.addresses import (
 from mailwitness.firewall.network import LINK_LOCAL, Interface, Listener, Network, Route
 from mailwitness.firewall.reach import Capture, Firewall, read
 from mailwitness.firewall.ruleset import FirewallError
-from mailwitness.firewall.verdict import Answer, Decider, Layer, Part, Reachability, Trace
+from mailwitness.firewall.verdict import (
+    Answer,
+    Decider,
+    Layer,
+    Reachability,
+    Share,
+    Trace,
+    in_order,
+)
 
 _LOOPBACK = "lo"
 _LOOPBACK_NET = 127
 _BOTH_FAMILIES = "whether the socket of [::] takes IPv4, too, is not known"
-
-
-@dataclass(frozen=True)
-class Share:
-    """Source addresses that fare alike, by one rule."""
-
-    answer: Answer
-    sources: IntervalSet
-    reason: str  # empty unless undecided
-    decided_by: Decider
-
-    @property
-    def why(self) -> str:
-        """The reason, to stand behind the answer in a sentence; else nothing."""
-        return f" ({self.reason})" if self.reason else ""
 
 
 @dataclass(frozen=True)
@@ -63,14 +56,9 @@ class Filtered:
         return Missing(f"{address} is none of the host's own addresses")
 
 
-def shares(way: Reachability, within: IntervalSet = EVERYTHING) -> Iterator[Share]:
+def shares(way: Reachability, within: IntervalSet = EVERYTHING) -> tuple[Share, ...]:
     """What becomes of these sources, one share for each thing that decided."""
-    found: dict[tuple[Answer, str, Decider], list[IntervalSet]] = {}
-    for part in way.parts if within == EVERYTHING else way.within(within):
-        members = IntervalSet((part.first, part.last + 1))
-        found.setdefault((part.answer, part.reason, part.decided_by), []).append(members)
-    for (answer, reason, decider), members_of in found.items():
-        yield Share(answer, union(members_of), reason, decider)
+    return way.shares if within == EVERYTHING else way.within(within)
 
 
 def all_admitted(found: Iterable[Share]) -> bool:
@@ -143,25 +131,17 @@ def _nobody(family: int, network: Network) -> IntervalSet:
 
 def _behind(way: Reachability, gate: Gate) -> Reachability:
     """The way with one more gate: what it blocks is blocked, what it may block is not admitted."""
-    parts: list[Part] = []
-    for part in way.parts:
-        whole = IntervalSet((part.first, part.last + 1))
-        held = whole & gate.sources
-        if part.answer is Answer.BLOCKED or (
-            part.answer is Answer.UNDECIDED and gate.answer is Answer.UNDECIDED
-        ):
-            held = IntervalSet(())
-        width = WIDTH[way.family]
-        parts += (
-            Part(first, last, gate.answer, gate.reason, gate.decider)
-            for first, last in held.intervals(width)
+    kept: list[Share] = []
+    held: list[IntervalSet] = []
+    for share in way.shares:
+        untouched = share.answer is Answer.BLOCKED or (
+            share.answer is Answer.UNDECIDED and gate.answer is Answer.UNDECIDED
         )
-        parts += (
-            Part(first, last, part.answer, part.reason, part.decided_by)
-            for first, last in (whole - held).intervals(width)
-        )
-    parts.sort(key=lambda part: part.first)
-    return Reachability(way.family, way.address, way.port, way.interface, tuple(parts))
+        taken = IntervalSet(()) if untouched else share.sources & gate.sources
+        held.append(taken)
+        kept.append(share.within(~taken) if taken else share)
+    kept.append(Share(gate.answer, union(held), gate.reason, gate.decider))
+    return Reachability(way.family, way.address, way.port, way.interface, in_order(kept))
 
 
 # From the evidence to the engine

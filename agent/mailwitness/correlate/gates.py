@@ -4,9 +4,12 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from mailwitness.evidence.host import HostEvidence
-from mailwitness.firewall.addresses import EVERYTHING, IntervalSet, parse_network, union
-from mailwitness.firewall.verdict import Answer, Decider, Layer, networks
+from mailwitness.correlate.access_table import access_table, split
+from mailwitness.correlate.hosts_access import refused
+from mailwitness.evidence.host import HostEvidence, Jail
+from mailwitness.evidence.missing import Missing
+from mailwitness.firewall.addresses import EVERYTHING, NOTHING, IntervalSet, parse_network, union
+from mailwitness.firewall.verdict import Answer, Decider, Layer
 
 # Jails whose bans are meant for mail clients, as fail2ban and its users name them.
 _MAIL_JAIL = re.compile(
@@ -30,13 +33,18 @@ class Gate:
     decider: Decider
 
 
-def gates(inside: HostEvidence, product: str | None, settings: Mapping[str, str]) -> Iterator[Gate]:
+def gates(
+    inside: HostEvidence,
+    product: str | None,
+    settings: Mapping[str, str],
+    protocol: str | None = None,
+) -> Iterator[Gate]:
     """All gates of a port that this product serves with these settings; None: not known which."""
     for family in (4, 6):
         if product == "postfix":
             yield from _client_restrictions(family, settings)
         elif product == "dovecot":
-            yield from _tcp_wrappers(family, inside)
+            yield from _tcp_wrappers(family, inside, protocol)
         yield from _bans(family, inside)
 
 
@@ -47,8 +55,9 @@ def _client_restrictions(family: int, settings: Mapping[str, str]) -> Iterator[G
     if text is None:
         yield _undecided(family, EVERYTHING, f"Postfix's {name} is not known")
         return
-    let_in: list[IntervalSet] = []
-    for word in text.replace(",", " ").split():
+    rest = EVERYTHING  # whom no restriction has let in or kept out yet
+    words = iter(split(text))
+    for word in words:
         if word == "permit" or (
             # Whoever logs in is let in from anywhere.
             word == "permit_sasl_authenticated" and settings.get("smtpd_sasl_auth_enable") == "yes"
@@ -56,20 +65,29 @@ def _client_restrictions(family: int, settings: Mapping[str, str]) -> Iterator[G
             return
         if word in _ONLY_PERMITS or word in _BEHAVIOUR or word == "permit_sasl_authenticated":
             continue
+        said = f"Postfix's {name}: {word}"
         if word == "permit_mynetworks":
             own = _networks(family, settings.get("mynetworks"))
             if own is None:
                 yield _undecided(family, EVERYTHING, "Postfix's mynetworks names a table")
                 return
-            let_in.append(own)
+            rest -= own
             continue
-        rest = EVERYTHING - union(let_in)
-        said = f"Postfix's {name}: {word}"
         if word == "reject":
             yield Gate(family, rest, Answer.BLOCKED, "", Decider(Layer.SERVICE, said))
-        else:
+            return
+        table = word
+        if word == "check_client_access":
+            table = next(words, "")
+            said = f"Postfix's {name}: {word} {table}"
+        access = access_table(table, family) if ":" in table else None
+        if access is None:
             yield _undecided(family, rest, f"{said} hangs on what is not in the evidence")
-        return
+            return
+        kept_out = rest & access.rejected
+        yield Gate(family, kept_out, Answer.BLOCKED, "", Decider(Layer.SERVICE, said))
+        yield _undecided(family, rest & access.unsure, f"{said} may fit or not")
+        rest -= access.rejected | access.permitted | access.unsure
 
 
 def _networks(family: int, text: str | None) -> IntervalSet | None:
@@ -85,41 +103,53 @@ def _networks(family: int, text: str | None) -> IntervalSet | None:
     return None if text is None else union(found)
 
 
-def _tcp_wrappers(family: int, inside: HostEvidence) -> Iterator[Gate]:
-    """Only where Dovecot, before 2.4, was told to ask hosts_access(5)."""
+def _tcp_wrappers(family: int, inside: HostEvidence, protocol: str | None) -> Iterator[Gate]:
+    """Only where Dovecot, before 2.4, was told to ask hosts_access(5): for "imap" or "pop3"."""
     access = inside.access_control
-    if not access.dovecot_access_sockets:
+    asks, allow, deny = access.dovecot_access_sockets, access.hosts_allow, access.hosts_deny
+    if not asks:
         return
-    rules = [access.hosts_allow, access.hosts_deny]
-    if any(rules):
-        yield _undecided(
-            family,
-            EVERYTHING,
-            "Dovecot asks hosts.allow and hosts.deny (login_access_sockets), not evaluated here",
-        )
+    if isinstance(allow, Missing) or isinstance(deny, Missing):
+        yield _undecided(family, EVERYTHING, "Dovecot asks hosts.allow and hosts.deny, not read")
+        return
+    for found in refused(family, protocol, allow or (), deny or ()):
+        said = f"Dovecot (login_access_sockets) asks {found.rule}"
+        if isinstance(asks, Missing):
+            yield _undecided(family, found.sources, f"{said}, perhaps: {asks.reason}")
+        elif not found.surely:
+            yield _undecided(family, found.sources, said)
+        else:
+            yield Gate(family, found.sources, Answer.BLOCKED, "", Decider(Layer.SERVICE, said))
 
 
 def _bans(family: int, inside: HostEvidence) -> Iterator[Gate]:
     """Where a ban is not seen in the packet filter, it may be kept by other means."""
-    for name, banned in _banned(inside, family):
-        yield _undecided(family, banned, f"fail2ban's jail {name} bans it by means not seen here")
-
-
-def _banned(inside: HostEvidence, family: int) -> Iterator[tuple[str, IntervalSet]]:
-    jails = inside.access_control.fail2ban
-    for jail in jails if isinstance(jails, tuple) else ():
-        banned = _networks(family, " ".join(jail.banned))
-        if banned and _MAIL_JAIL.search(jail.name):
-            yield jail.name, banned
+    for jail in _mail_jails(inside):
+        if banned := _networks(family, " ".join(jail.banned)):
+            reason = f"fail2ban's jail {jail.name} bans it by means not seen here"
+            yield _undecided(family, banned, reason)
 
 
 def mail_bans(
     inside: HostEvidence, family: int, among: IntervalSet
 ) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """The jails meant for mail that ban some of these addresses, and which networks."""
-    for name, banned in _banned(inside, family):
-        if hit := banned & among:
-            yield name, tuple(networks(family, hit))
+    """The jails meant for mail that ban some of these addresses, and the bans as they stand.
+
+    fail2ban lifts a ban of a network as a whole or not at all.
+    """
+    for jail in _mail_jails(inside):
+        hit = tuple(
+            ban for ban in jail.banned if (_networks(family, ban) or NOTHING).overlaps(among)
+        )
+        if hit:
+            yield jail.name, hit
+
+
+def _mail_jails(inside: HostEvidence) -> Iterator[Jail]:
+    jails = inside.access_control.fail2ban
+    for jail in jails if isinstance(jails, tuple) else ():
+        if _MAIL_JAIL.search(jail.name):
+            yield jail
 
 
 def _undecided(family: int, sources: IntervalSet, reason: str) -> Gate:

@@ -216,8 +216,12 @@ def _filtered(
     if isinstance(its_filters, Missing):
         return its_filters
     known = setting if isinstance(setting, Configured) else None
+    service = SERVICES.get(port)
     its_gates = gates(
-        its_filters.inside, known.product if known else None, known.settings if known else {}
+        its_filters.inside,
+        known.product if known else None,
+        known.settings if known else {},
+        service.protocol if service else None,
     )
     seen = (look.observation for look in outside)
     used = {look.address for look in seen if not isinstance(look, Missing)}

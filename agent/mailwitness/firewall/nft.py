@@ -284,6 +284,9 @@ VERDICTS = {
 
 # A `meta nfproto` before it is left out by nft 1.0.6 to 1.1.3.
 RESET_REASON = "nft does not show whether a tcp reset is for one address family only"
+# `meta protocol ip6` before a rejection by ICMP of either family prints as the `meta nfproto` that
+# nft puts there itself and mostly leaves out.
+REJECT_REASON = "nft may show meta nfproto for a meta protocol of the other address family"
 HARMLESS_FIELDS = frozenset({"dscp", "ecn", "ttl", "hoplimit", "flowlabel"})
 OF_FAMILY = {
     family: Match((Selector(Field.NFPROTO),), Content(((single(number),),)))
@@ -314,8 +317,12 @@ class _Rules:
                 match_only = isinstance(each, dict) and "match" in each
                 reason = str(error)
                 steps.append(Unknown(reason) if match_only else Opaque(reason))
-        if self._family in ("inet", "netdev") and _resets(expressions) and not _names_family(steps):
-            steps.insert(0, Unknown(RESET_REASON))
+        if self._family in ("inet", "netdev"):
+            kinds = _rejections(expressions)
+            if "tcp reset" in kinds and not _names_family(steps):
+                steps.insert(0, Unknown(RESET_REASON))
+            if kinds & ICMP_FAMILIES.keys() and _asks_family(expressions):
+                steps.insert(0, Unknown(REJECT_REASON))
         place = f"handle {body['handle']}" if isinstance(body.get("handle"), int) else ""
         return Rule(place, describe(expressions), with_joined(steps))
 
@@ -754,11 +761,21 @@ def _between_two(right: Json, key: Key) -> IntervalSet | None:
     return between(low + 1, high - 1)
 
 
-def _resets(expressions: list[Json]) -> bool:
+def _rejections(expressions: list[Json]) -> set[str]:
+    """The types of the rule's rejections: "tcp reset", "icmp"."""
+    bodies = (each.get("reject") for each in expressions if isinstance(each, dict))
+    return {str(body.get("type")) for body in bodies if isinstance(body, dict)}
+
+
+def _asks_family(expressions: list[Json]) -> bool:
+    """Whether the listing has a `meta nfproto` with one value."""
     for each in expressions:
-        body = each.get("reject") if isinstance(each, dict) else None
-        if isinstance(body, dict) and body.get("type") == "tcp reset":
-            return True
+        body = each.get("match") if isinstance(each, dict) else None
+        if isinstance(body, dict) and body.get("op") == "==":
+            left = body.get("left")
+            asked = left.get("meta") if isinstance(left, dict) else None
+            if isinstance(asked, dict) and asked.get("key") == "nfproto":
+                return True
     return False
 
 

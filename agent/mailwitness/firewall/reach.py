@@ -27,10 +27,11 @@ from mailwitness.firewall.verdict import (
     Answer,
     Decider,
     Layer,
-    Part,
     Reachability,
+    Share,
     Trace,
     TraceStep,
+    in_order,
 )
 from mailwitness.firewall.walk import Mention, Outcome, Walk
 
@@ -68,8 +69,7 @@ class Firewall:
         family, local = parse_address(address)
         everyone = IntervalSet((0, 1 << WIDTH[family]))
         outcome = self._walk(network, family, local, port, interface, everyone, None)
-        parts = tuple(_parts(outcome, everyone))
-        return Reachability(family, address, port, interface, parts)
+        return Reachability(family, address, port, interface, _shares(outcome, everyone))
 
     def trace(
         self, network: Network, source: str, address: str, port: int, interface: str
@@ -82,8 +82,8 @@ class Firewall:
         steps: list[TraceStep] = []
         clients = single(value)
         outcome = self._walk(network, family, local, port, interface, clients, steps)
-        (part,) = _parts(outcome, clients)
-        return Trace(source, part, tuple(steps))
+        (share,) = _shares(outcome, clients)
+        return Trace(source, share, tuple(steps))
 
     def _walk(
         self,
@@ -180,8 +180,8 @@ UNDECIDED_ORDER = "two chains of one priority, and which comes first is not know
 NO_FILTER = Decider(Layer.OPEN, "no rule or policy stands in the way")
 
 
-def _parts(outcome: Outcome, clients: IntervalSet) -> Iterable[Part]:
-    """Splits the clients by their answer and by what decided it; sorted, without a gap."""
+def _shares(outcome: Outcome, clients: IntervalSet) -> tuple[Share, ...]:
+    """Splits the clients by their answer and by what decided it."""
     admitted = union(outcome.admitted)
     blocked = union(mention.clients for mention in outcome.blocked)
     unknown = union(mention.clients for mention in outcome.unknown)
@@ -192,40 +192,24 @@ def _parts(outcome: Outcome, clients: IntervalSet) -> Iterable[Part]:
     weighed = sorted(outcome.accepted, key=lambda mention: mention.weight)[::-1]
     fallback = Mention(EVERYTHING, NO_FILTER)
     unsorted = Mention(EVERYTHING, Decider(Layer.OPEN, UNDECIDED_ORDER), UNDECIDED_ORDER)
-    parts = [
-        *_shares(Answer.ADMITTED, (admitted - both) & clients, (*weighed, fallback)),
-        *_shares(Answer.BLOCKED, (blocked - both) & clients, outcome.blocked),
-        *_shares(Answer.UNDECIDED, undecided, (*outcome.unknown, *outcome.forks, unsorted)),
-    ]
-    parts.sort(key=lambda part: part.first)
-    return _merged(parts)
+    return in_order(
+        [
+            *_divided(Answer.ADMITTED, (admitted - both) & clients, (*weighed, fallback)),
+            *_divided(Answer.BLOCKED, (blocked - both) & clients, outcome.blocked),
+            *_divided(Answer.UNDECIDED, undecided, (*outcome.unknown, *outcome.forks, unsorted)),
+        ]
+    )
 
 
-def _shares(answer: Answer, members: IntervalSet, mentions: Iterable[Mention]) -> Iterable[Part]:
-    """Gives each address to the first mention of it."""
+def _divided(answer: Answer, members: IntervalSet, mentions: Iterable[Mention]) -> Iterable[Share]:
+    """Gives each address to the first mention of it; one share for each thing mentioned."""
     rest = Remainder(members)
+    found: dict[tuple[Decider, str], list[IntervalSet]] = {}
     for mention in mentions:
         if not rest:
-            return
-        share = rest.common(mention.clients)
-        rest.discard(mention.clients)
-        for first, last in share.intervals(max(WIDTH.values())):
-            yield Part(first, last, answer, mention.reason, mention.decider)
-
-
-def _merged(parts: list[Part]) -> Iterable[Part]:
-    """Neighbours that only differ in where they begin and end become one."""
-    last: Part | None = None
-    for part in parts:
-        if last is not None and (last.answer, last.reason, last.decided_by) == (
-            part.answer,
-            part.reason,
-            part.decided_by,
-        ):
-            last = replace(last, last=part.last)
-            continue
-        if last is not None:
-            yield last
-        last = part
-    if last is not None:
-        yield last
+            break
+        if share := rest.common(mention.clients):
+            rest.discard(mention.clients)
+            found.setdefault((mention.decider, mention.reason), []).append(share)
+    for (decider, reason), parts in found.items():
+        yield Share(answer, union(parts), reason, decider)

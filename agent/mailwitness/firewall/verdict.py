@@ -1,17 +1,14 @@
 """What is said of a port: who is admitted, who is blocked, what is undecided, and by which rule."""
 
-from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cached_property
 
 from mailwitness.firewall.addresses import (
     WIDTH,
     IntervalSet,
     format_address,
     parse_address,
-    union,
 )
 
 
@@ -54,53 +51,51 @@ class Decider:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """Consecutive source addresses that fare alike. The reason is empty unless undecided."""
+class Share:
+    """Source addresses that fare alike, by one rule. The reason is empty unless undecided."""
 
-    first: int
-    last: int
     answer: Answer
+    sources: IntervalSet
     reason: str
     decided_by: Decider
+
+    @property
+    def why(self) -> str:
+        """The reason, to stand behind the answer in a sentence; else nothing."""
+        return f" ({self.reason})" if self.reason else ""
+
+    def within(self, sources: IntervalSet) -> "Share":
+        """The part of it that is among these; may be empty."""
+        return Share(self.answer, self.sources & sources, self.reason, self.decided_by)
 
 
 @dataclass(frozen=True)
 class Reachability:
-    """The answer for every source address of the family: sorted parts that leave no gap."""
+    """The answer for every source address of the family: each is in one share, none is empty."""
 
     family: int
     address: str
     port: int
     interface: str
-    parts: tuple[Part, ...]
+    shares: tuple[Share, ...]
 
-    @cached_property
-    def _starts(self) -> list[int]:
-        return [part.first for part in self.parts]
-
-    def of(self, source: str) -> Part:
-        """The part that holds the source. Raises ValueError for one of the other family."""
+    def of(self, source: str) -> Share:
+        """The share that holds the source. Raises ValueError for one of the other family."""
         family, value = parse_address(source)
         if family != self.family:
             raise ValueError(f"not an IPv{self.family} address: {source}")
-        return self.parts[bisect_right(self._starts, value) - 1]
+        return next(share for share in self.shares if value in share.sources)
 
-    def sources(self, answer: Answer) -> IntervalSet:
-        """All source addresses with this answer."""
-        return union(
-            IntervalSet((part.first, part.last + 1)) for part in self.parts if part.answer is answer
-        )
+    def within(self, sources: IntervalSet) -> tuple[Share, ...]:
+        """The shares of these sources only, cut to them, by their lowest address."""
+        return in_order(share.within(sources) for share in self.shares)
 
-    def within(self, sources: IntervalSet) -> tuple[Part, ...]:
-        """The parts of these sources only, cut to them: for an allowlist."""
-        cut = []
-        for first, last in sources.intervals(WIDTH[self.family]):
-            for part in self.parts[bisect_right(self._starts, first) - 1 :]:
-                if part.first > last:
-                    break
-                low, high = max(first, part.first), min(last, part.last)
-                cut.append(Part(low, high, part.answer, part.reason, part.decided_by))
-        return tuple(cut)
+
+def in_order(shares: Iterable[Share]) -> tuple[Share, ...]:
+    """Those that hold any address, by the lowest."""
+    return tuple(
+        sorted((share for share in shares if share.sources), key=lambda share: share.sources.points)
+    )
 
 
 def networks(family: int, members: IntervalSet) -> Iterable[str]:
@@ -135,5 +130,5 @@ class Trace:
     """The way of one source's SYN, and of the answer to it, rule by rule."""
 
     source: str
-    result: Part
+    result: Share
     steps: tuple[TraceStep, ...]

@@ -12,6 +12,7 @@ from mailwitness.host import command
 _ETC = Path("/etc")
 # The names by which mail daemons ask hosts_access(5), and the wildcard for every daemon.
 _DAEMON = re.compile(r"\b(ALL|dovecot|imaps?|imap-login|pop3s?|pop3-login|smtpd?|postfix)\b")
+_COLON = re.compile(r":(?![^\[\]]*\])")
 _MAX_BYTES = 1 << 20
 _MAX_JAILS = 100
 
@@ -72,11 +73,18 @@ def _rules(file: Path) -> Union[tuple[str, ...], Missing, None]:
         return Missing(f"{file}: more than {_MAX_BYTES} bytes")
     lines = (line.strip() for line in text.replace("\\\n", " ").splitlines())
     return tuple(
-        # Options after the clients may be commands with whatever in them.
-        ":".join(line.split(":")[:2])
+        _without_commands(line)
         for line in lines
         if not line.startswith("#") and _DAEMON.search(line.partition(":")[0])
     )
+
+
+def _without_commands(line: str) -> str:
+    """Daemons, clients, and of hosts_options(5) the keywords alone: commands may hold anything."""
+    # Colons in brackets are those of an IPv6 address.
+    daemons, clients, *options = [*_COLON.split(line), ""]
+    keywords = [option.split()[0] for option in options if option.split()]
+    return ":".join((daemons, clients, *keywords))
 
 
 def _dovecot_access_sockets() -> Union[str, Missing, None]:

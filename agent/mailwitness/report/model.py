@@ -8,11 +8,11 @@ from mailwitness import __version__
 from mailwitness.correlate.allowlist import ListAnswer
 from mailwitness.correlate.certificate import parse
 from mailwitness.correlate.endpoint import CertificateOnDisk, Configured, Endpoint, Outside, Running
-from mailwitness.correlate.filtered import Filtered, Share, shares
+from mailwitness.correlate.filtered import Filtered, shares
 from mailwitness.evidence.host import ListeningSocket
 from mailwitness.evidence.missing import Missing
 from mailwitness.evidence.probe import Observation, Session
-from mailwitness.firewall.verdict import Reachability, networks
+from mailwitness.firewall.verdict import Reachability, Share, networks
 from mailwitness.policy.audit import Audit, Judged
 from mailwitness.policy.engine import Finding
 from mailwitness.policy.outcome import Outcome, Severity

@@ -67,6 +67,10 @@ RULESETS: Mapping[str, Ruleset] = {
     "reject-with-icmp-is-of-one-family": inet("reject with icmp port-unreachable"),
     "reject-with-icmpv6-is-of-one-family": inet("reject with icmpv6 port-unreachable"),
     "reject-with-icmpx-is-of-both": inet("tcp dport 25 reject with icmpx port-unreachable"),
+    "meta-protocol-shown-as-nfproto": inet(
+        "meta protocol ip6 tcp dport 25 reject with icmp port-unreachable",
+        "meta protocol ip tcp dport 26 reject with icmp port-unreachable",
+    ),
     "tcp-reset-of-one-family": inet("meta nfproto ipv4 tcp dport 25 reject with tcp reset"),
     "tcp-reset-of-both": inet("tcp dport 25 reject with tcp reset"),
     "tcp-reset-of-named-sources": inet(f"ip saddr {SOME} reject with tcp reset"),
@@ -204,6 +208,17 @@ RULESETS: Mapping[str, Ruleset] = {
             "create both list:set",
             "add both some",
             "add both more",
+        ),
+    ),
+    "rarely-used-matches": save(
+        "-A INPUT -m set --match-set cards src,src -j ACCEPT",
+        "-A INPUT -m ttl --ttl-lt 1 -j ACCEPT",
+        "-A INPUT -m policy --dir in --pol ipsec -j ACCEPT",
+        "-A INPUT ! -f -s 10.0.0.0/8 -p tcp -m tcp --dport 25 -j ACCEPT",
+        "-A INPUT -s 203.0.113.5 -p tcp -m conntrack ! --ctstatus NONE -j ACCEPT",
+        sets=(
+            "create cards bitmap:ip,mac range 203.0.113.64-203.0.113.127",
+            "add cards 203.0.113.77,00:11:22:33:44:55",
         ),
     ),
     "negated-empty-set-legacy": save(

@@ -52,6 +52,7 @@ class IptablesRuleset:
                 "hash:net,iface",
                 "bitmap:port",
                 "bitmap:ip",
+                rng.choice(("bitmap:ip", "bitmap:ip,mac")),
                 "list:set",
                 "list:set",
                 "netmask",
@@ -67,6 +68,10 @@ class IptablesRuleset:
                 family = 4
                 self.sets.append(f"create {name} bitmap:ip range 203.0.113.0-203.0.113.255")
                 elements = [f"203.0.113.{rng.randrange(256)}" for _ in range(4)]
+            case "bitmap:ip,mac":
+                family = 4
+                self.sets.append(f"create {name} bitmap:ip,mac range 203.0.113.0-203.0.113.255")
+                elements = [f"203.0.113.{rng.randrange(256)},00:11:22:33:44:55"]
             case "list:set":
                 self._list(name)
                 return
@@ -85,6 +90,7 @@ class IptablesRuleset:
             "hash:net,port": "src,dst",
             "hash:ip,port,net": "src,dst,dst",
             "hash:ip,port,ip": "src,dst,dst",
+            "bitmap:ip,mac": "src,src",
         }.get(kind, "src")
         # One element may be there once, with `nomatch` or without it.
         once = {element.removesuffix(" nomatch"): element for element in elements}

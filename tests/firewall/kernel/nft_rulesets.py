@@ -246,9 +246,10 @@ class NftRuleset:
         if (
             parts
             and parts[-1].startswith("reject with icmp ")
-            and "meta protocol" in " ".join(parts)
+            and "meta protocol ip6" in " ".join(parts)
+            and any(part.startswith("ip ") for part in parts)
         ):
-            # nft lists a rule that contradicts itself as another one.
+            # nft leaves it out of the listing, without a trace, beside a match of IPv4.
             parts[-1] = "drop"
         if self._chance(0.1):
             parts.append(f'comment "c{rng.randrange(99)}"')
@@ -392,7 +393,7 @@ class NftRuleset:
                 target = f"{{ {pool.network(family)}, {pool.address(family)} }}"
         return f"{proto} saddr {self._no()}{target}"
 
-    # Not among them: `ct l3proto` and `ct protocol`, which nft often leaves out of its listing.
+    # `ct l3proto` and `ct protocol` with one value are often left out of nft's listing.
     def _by_connection(self, table: NftTable, family: int) -> str:
         rng, no = self.rng, self._no()
         origin = f"{PROTO[family]} saddr" if table.family == "inet" else "saddr"
@@ -410,6 +411,10 @@ class NftRuleset:
                 f"ct original {origin.replace('saddr', 'daddr')} {self.pool.own(family)}",
                 f"ct original proto-src {no}25",
                 f"ct state . tcp dport {no}{{ new . 25, established . 993 }}",
+                f"ct l3proto {no}{{ ipv4, ipv6 }}",
+                f"ct l3proto != {rng.choice(('ipv4', 'ipv6'))}",
+                f"ct protocol {no}{{ tcp, udp }}",
+                "ct protocol != udp",
             )
         )
 

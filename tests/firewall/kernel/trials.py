@@ -8,10 +8,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from mailwitness.firewall.addresses import EVERYTHING
 from mailwitness.firewall.network import Network
 from mailwitness.firewall.reach import Capture, read
 from mailwitness.firewall.ruleset import FirewallError
-from mailwitness.firewall.verdict import Answer, Decider, Layer, Part, Reachability
+from mailwitness.firewall.verdict import Answer, Decider, Layer, Reachability, Share
 from tests.firewall.cases import to_document, write
 from tests.firewall.kernel import scene
 from tests.firewall.kernel.filters import Filters, Ruleset
@@ -69,7 +70,7 @@ class Wrong:
 
     probe: Probe
     admitted: bool  # by the kernel
-    part: Part
+    share: Share
 
 
 def run(
@@ -114,9 +115,9 @@ def _one(asker: "Asker", tally: Tally, seed: int, kind: str | None, keep: Path |
     tally.trials += len(probes)
     tally.admitted += sum(asked.admitted)
     tally.lost += asked.lost
-    for part in asked.parts:
-        if part.answer is Answer.UNDECIDED:
-            tally.undecided[part.reason] += 1
+    for share in asked.shares:
+        if share.answer is Answer.UNDECIDED:
+            tally.undecided[share.reason] += 1
     tally.wrong += len(asked.wrong)
     tally.told += [_told(f"{kind} {seed}", each) for each in asked.wrong[:3]]
     if asked.wrong and keep is not None:
@@ -162,7 +163,7 @@ class Asked:
 
     capture: Capture
     admitted: Sequence[bool]
-    parts: Sequence[Part]
+    shares: Sequence[Share]
     wrong: Sequence[Wrong]
     lost: int
 
@@ -182,40 +183,40 @@ class Asker:
         """Raises ToolError if the ruleset cannot be loaded."""
         capture = self.filters.load(ruleset)
         admitted = self._host.probe(probes)
-        parts = self._parts(capture, probes)
+        shares = self._shares(capture, probes)
         wrong = [
-            Wrong(probe, was, part)
-            for probe, was, part in zip(probes, admitted, parts, strict=True)
-            if part.answer is not Answer.UNDECIDED and (part.answer is Answer.ADMITTED) != was
+            Wrong(probe, was, share)
+            for probe, was, share in zip(probes, admitted, shares, strict=True)
+            if share.answer is not Answer.UNDECIDED and (share.answer is Answer.ADMITTED) != was
         ]
         # A frame may get lost: what is wrong must be so twice.
         again = self._host.probe([each.probe for each in wrong]) if wrong else []
         confirmed = [each for each, was in zip(wrong, again, strict=True) if was == each.admitted]
-        return Asked(capture, admitted, parts, confirmed, len(wrong) - len(confirmed))
+        return Asked(capture, admitted, shares, confirmed, len(wrong) - len(confirmed))
 
-    def _parts(self, capture: Capture, probes: Sequence[Probe]) -> list[Part]:
+    def _shares(self, capture: Capture, probes: Sequence[Probe]) -> list[Share]:
         try:
             firewall = read(capture)
         except FirewallError as error:
             # nft 1.0.6 cuts its JSON off at a dormant table.
             decider = Decider(Layer.OPEN, error.what)
-            part = Part(0, 0, Answer.UNDECIDED, f"no valid JSON: {error.what}", decider)
-            return [part] * len(probes)
+            reason = f"no valid JSON: {error.what}"
+            return [Share(Answer.UNDECIDED, EVERYTHING, reason, decider)] * len(probes)
         known: dict[tuple[str, int, str], Reachability] = {}
-        parts = []
+        shares = []
         for probe in probes:
             key = (probe.address, probe.port, probe.interface)
             if key not in known:
                 known[key] = firewall.reach(self.network, *key)
-            parts.append(known[key].of(probe.source))
-        return parts
+            shares.append(known[key].of(probe.source))
+        return shares
 
 
 def _told(name: str, wrong: Wrong) -> str:
     kernel = "admits" if wrong.admitted else "blocks"
     return (
         f"WRONG {name}: {wrong.probe}: the kernel {kernel}, "
-        f"the engine says {wrong.part.answer} by {wrong.part.decided_by}"
+        f"the engine says {wrong.share.answer} by {wrong.share.decided_by}"
     )
 
 

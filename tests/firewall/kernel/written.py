@@ -1,9 +1,10 @@
-"""Rulesets as ufw, firewalld and fail2ban write them, recorded with this kernel's answers.
+"""Rulesets as the usual front ends write them, recorded with this kernel's answers.
 
-    python -m tests.firewall.kernel.written ROOT tests/firewall/cases
+    python -m tests.firewall.kernel.written ROOT tests/firewall/cases [PART OF A NAME]
 
-ROOT is the root of a Debian with these three, dbus, iptables, ipset and nftables installed, and
-/proc and /dev mounted; its configuration is changed.
+ROOT is the root of a Debian with ufw, firewalld, fail2ban, shorewall, shorewall6, dbus, iptables,
+ipset and nftables installed, CSF from its published sources, and /proc and /dev mounted; its
+configuration is changed.
 """
 
 import contextlib
@@ -28,6 +29,25 @@ UFW = "ufw --force reset; ufw logging off;"
 FIREWALLD = """offline() { firewall-offline-cmd "$@" >/dev/null; }
 rich() { offline --zone=public --add-rich-rule="rule $*"; }"""
 ALLOWLIST = "203.0.113.0/26", "2a00:1450::/32"
+# A file from its lines, for one of Shorewall's two halves; and both halves started.
+SHOREWALL = r"""put() { printf '%s\n' "${@:2}" >"/etc/$1"; }
+both() { put "shorewall/$1" "${@:2}"; put "shorewall6/$1" "${@:2}"; }
+set_to() { sed -i "s/^$1=.*/$1=$2/" /etc/shorewall/shorewall.conf /etc/shorewall6/shorewall6.conf; }
+for file in zones interfaces policy rules blrules hosts snat; do rm -f /etc/shorewall*/$file; done
+put shorewall/zones 'fw firewall' 'net ipv4' 'loc ipv4' 'dock ipv4'
+put shorewall6/zones 'fw firewall' 'net ipv6' 'loc ipv6' 'dock ipv6'
+both interfaces '?FORMAT 2' 'net eth0 tcpflags,nosmurfs' 'loc eth1 tcpflags' 'dock docker0 bridge'
+both policy 'fw all ACCEPT' 'net all DROP' 'loc fw REJECT' 'all all REJECT'
+set_to OPTIMIZE All; set_to FASTACCEPT No; set_to DYNAMIC_BLACKLIST Yes
+go() { shorewall start; shorewall6 start; }"""
+CSF = r"""echo nameserver 192.0.2.53 >/etc/resolv.conf; touch /etc/crontab; csf -x
+rm -f /etc/csf/csf.disable; : >/etc/csf/csf.allow; : >/etc/csf/csf.deny; : >/etc/csf/csf.redirect
+ipset destroy
+conf() { sed -i "s|^$1 = .*|$1 = \"$2\"|" /etc/csf/csf.conf; }
+conf TESTING 0; conf IPV6 1; conf LF_IPSET 0; conf TCP_IN 25,110; conf TCP6_IN 25
+conf CONNLIMIT ''; conf PORTFLOOD ''; conf SYNFLOOD 0; conf ETH_DEVICE ''; conf LF_SPI 1
+conf PACKET_FILTER 1; conf DROP DROP; conf DOCKER 0; conf FASTSTART 1; conf IPV6_SPI 1
+line() { printf '%s\n' "${@:2}" >>/etc/csf/csf.$1; }"""
 # By name: what runs, and which iptables ufw, fail2ban and firewalld find.
 SCENARIOS: Mapping[str, tuple[str, str]] = {
     "ufw-deny-and-allowlist": (
@@ -92,6 +112,60 @@ SCENARIOS: Mapping[str, tuple[str, str]] = {
         offline --zone=block --add-source=203.0.113.5; offline --zone=work --add-interface=eth1
         offline --zone=work --add-port=25/tcp""",
     ),
+    "shorewall-zones": (
+        "nft",
+        rf"""{SHOREWALL}
+        put shorewall/rules 'SMTP(ACCEPT) net fw' 'ACCEPT net:{ALLOWLIST[0]} fw tcp 993,995' \
+          'DROP net:203.0.113.5 fw tcp 995' 'ACCEPT net:!10.0.0.0/8 fw tcp 110' \
+          'ACCEPT loc fw tcp 143' 'DNAT net dock:{CONTAINER[0]} tcp 465' \
+          'REDIRECT net 993 tcp 1993' 'REJECT net fw tcp 587'
+        put shorewall6/rules 'SMTP(ACCEPT) net fw' 'ACCEPT net:[{ALLOWLIST[1]}] fw tcp 993,995' \
+          'ACCEPT loc fw tcp 143'; go""",
+    ),
+    "shorewall-legacy-blacklists-and-sets": (
+        "legacy",
+        rf"""{SHOREWALL}
+        ipset create vendor hash:net -exist; ipset add vendor {ALLOWLIST[0]} -exist
+        ipset add vendor 10.1.2.0/24 -exist; ipset create vendor6 hash:net family inet6 -exist
+        ipset add vendor6 {ALLOWLIST[1]} -exist
+        put shorewall/rules 'ACCEPT net:+vendor fw tcp 993,995' 'SMTP(ACCEPT) net fw' \
+          'ACCEPT net:203.0.113.64-203.0.113.90 fw tcp 143' \
+          'ACCEPT net fw tcp 110 ; mark=0' 'IMAPS(ACCEPT) loc fw'
+        put shorewall6/rules 'ACCEPT net:+vendor6 fw tcp 993,995' 'SMTP(ACCEPT) net fw'
+        put shorewall/blrules 'DROP net:203.0.113.5 all' 'WHITELIST net:10.1.2.3 all' \
+          'DROP net:10.0.0.0/8 all tcp 25'; go; shorewall drop 203.0.113.77""",
+    ),
+    "shorewall-nested-zones": (
+        "nft",
+        rf"""{SHOREWALL}; set_to OPTIMIZE 0; set_to FASTACCEPT Yes
+        put shorewall/zones 'fw firewall' 'net ipv4' 'ven:net ipv4' 'loc ipv4' 'dock ipv4'
+        put shorewall6/zones 'fw firewall' 'net ipv6' 'ven:net ipv6' 'loc ipv6' 'dock ipv6'
+        put shorewall/hosts 'ven eth0:{ALLOWLIST[0]},10.1.0.0/16'
+        put shorewall6/hosts 'ven eth0:[{ALLOWLIST[1]}]'
+        both policy 'fw all ACCEPT' 'ven fw CONTINUE' 'net fw DROP' 'loc all ACCEPT' \
+          'all all REJECT'
+        both rules 'ACCEPT ven fw tcp 993,995' 'SMTP(ACCEPT) net fw' 'DROP loc fw tcp 110' \
+          'ACCEPT net fw tcp 22 - - 3/min:5'; go""",
+    ),
+    "csf-ports-and-allowlist": (
+        "nft",
+        f"""{CSF}
+        line allow 'tcp|in|d=993|s={ALLOWLIST[0]}' 'tcp|in|d=993,995|s={ALLOWLIST[1]}' 10.1.2.3
+        line deny 203.0.113.5 'tcp|in|d=25|s=203.0.113.77'; csf -s""",
+    ),
+    "csf-legacy-sets": (
+        "legacy",
+        f"""{CSF}; conf LF_IPSET 1; conf FASTSTART 0; conf DROP REJECT
+        line allow 10.1.2.0/24 'tcp|in|d=995|s={ALLOWLIST[0]}' 2001:db8:5:7::/64
+        line deny 203.0.113.5 203.0.113.64/29 2a00:1450::1
+        line redirect '*|1993|*|993|tcp'; conf TCP_IN 25,110,993; csf -s""",
+    ),
+    "csf-limits-and-device": (
+        "nft",
+        f"""{CSF}; conf ETH_DEVICE eth0; conf CONNLIMIT '110;5'; conf PORTFLOOD '143;tcp;9;300'
+        conf TCP_IN 25,110,143,993; conf TCP6_IN 25,993; conf SYNFLOOD 1
+        line deny {ALLOWLIST[0]}; line allow 203.0.113.5; csf -s""",
+    ),
     "fail2ban-nftables": ("nft", "nftables-multiport"),
     "fail2ban-nftables-allports": ("nft", "nftables-allports"),
     "fail2ban-iptables": ("nft", "iptables-multiport"),
@@ -134,8 +208,8 @@ class Root:
             for name in ("etc/firewalld/firewalld.conf", "etc/fail2ban/jail.conf")
         }
 
-    def shell(self, script: str) -> None:
-        run("chroot", str(self._path), "/bin/bash", "-c", script)
+    def shell(self, script: str) -> str:
+        return run("chroot", str(self._path), "/bin/bash", "-c", script)
 
     @contextlib.contextmanager
     def _daemon(self, *argv: str) -> Iterator[None]:
@@ -158,7 +232,7 @@ class Root:
         for file, content in self._kept.items():
             (self._path / file).write_bytes(content)
         match name.partition("-")[0]:
-            case "ufw":
+            case "ufw" | "shorewall" | "csf" | "nft" | "iptables":
                 self.shell(script)
                 yield
             case "firewalld":
@@ -187,7 +261,10 @@ class Root:
     @contextlib.contextmanager
     def _fail2ban(self, action: str) -> Iterator[None]:
         (self._path / "etc/fail2ban/jail.local").write_text(JAILS.format(action=action))
-        self.shell("rm -f /etc/fail2ban/jail.d/*; : >>/var/log/mail.log; mkdir -p /run/fail2ban")
+        self.shell(
+            "rm -rf /etc/fail2ban/jail.d/* /run/fail2ban/* /var/lib/fail2ban/*; "
+            ": >>/var/log/mail.log; mkdir -p /run/fail2ban"
+        )
         with self._daemon("fail2ban-server", "-xf", "start"):
             self._until("fail2ban-client status imap && fail2ban-client status smtp")
             for jail, address in BANS:
