@@ -12,14 +12,17 @@ from mailwitness.evidence.host import (
     Jail,
     ListeningSocket,
     Network,
+    NetworkNamespace,
     PacketFilter,
     Postfix,
+    PostfixInstance,
     PostfixService,
     Process,
     ReversePath,
     Route,
     Software,
     System,
+    Timing,
 )
 from mailwitness.evidence.missing import Missing
 from mailwitness.evidence.probe import (
@@ -86,11 +89,20 @@ CLOSED = Observation(
     reach=Reach("refused", "connection refused", 0.1),
     session=Missing("no connection: connection refused"),
 )
-PROCESS = Process(42, "master", "/usr/lib/postfix/sbin/master", "2024-01-01T00:00:00Z")
+PROCESS = Process(
+    42,
+    "master",
+    "/usr/lib/postfix/sbin/master",
+    "2024-01-01T00:00:00Z",
+    True,  # noqa: FBT003
+    "/",
+    None,
+)
+TIMING = Timing("postfix", 1.0, {"postconf": 0.9})
 
 HOST = HostEvidence(
     host="mail1",
-    agent=AgentRun("0.1.0", "3.9.2", 0, "2024-01-01T00:00:00Z", 1.25),
+    agent=AgentRun("0.1.0", "3.9.2", 0, "2024-01-01T00:00:00Z", 1.25, (TIMING,)),
     system=System("mail1", "debian", DENIED, "6.1.0"),
     software=(Software("dovecot", "2.3.13", "1:2.3.13"), Software("postfix", DENIED, DENIED)),
     postfix=Postfix(
@@ -108,6 +120,8 @@ HOST = HostEvidence(
         settings={"imap": {"ssl": "required"}, "pop3": {}},
         certificates_by_name=("/etc/a.pem",),
     ),
+    postfix_instances=(PostfixInstance(None, "/etc/postfix-out", enabled=True),),
+    namespaces=(NetworkNamespace(7, ("172.17.0.2",), (ListeningSocket("::", 993, PROCESS),)),),
     sockets=(ListeningSocket("::", 25, PROCESS), ListeningSocket("0.0.0.0", 143, DENIED)),
     certificates=(
         CertificateFile("/etc/a.pem", "2024-01-01T00:00:00Z", (PEM,)),
@@ -133,13 +147,15 @@ HOST = HostEvidence(
 )
 BARE_HOST = HostEvidence(
     host="web1",
-    agent=AgentRun("0.1.0", "3.13.0", 1000, "2024-01-01T00:00:00Z", 0.0),
+    agent=AgentRun("0.1.0", "3.13.0", 1000, "2024-01-01T00:00:00Z", 0.0, ()),
     system=System("web1", "debian", "13", "6.12.0"),
     software=(),
     postfix=None,
+    postfix_instances=None,
     dovecot=DENIED,
     sockets=DENIED,
-    certificates=(),
+    namespaces=DENIED,
+    certificates=DENIED,
     packet_filter=PacketFilter(DENIED, DENIED, DENIED, DENIED, DENIED, DENIED),
     running=DENIED,
     network=Network(DENIED, DENIED, DENIED, DENIED, DENIED),

@@ -103,6 +103,10 @@ def _postfix_tls(settings: Mapping[str, str]) -> TlsUse:
 
 
 def _on_disk(host: HostEvidence, paths: Iterator[str] | list[str]) -> tuple[CertificateOnDisk, ...]:
+    if isinstance(host.certificates, Missing):
+        unread = host.certificates
+        named = (path.lstrip("<") for path in paths)
+        return tuple(CertificateOnDisk(path, unread, unread) for path in named if path)
     files = {file.path: file for file in host.certificates}
     return tuple(
         _leaf_of(files[path])
