@@ -1,6 +1,7 @@
 """The command line of what ships: inspect this host, or probe others from here. Prints JSON."""
 
 import argparse
+import dataclasses
 import sys
 from collections.abc import Sequence
 from typing import Optional
@@ -9,9 +10,13 @@ from mailwitness import __version__
 from mailwitness.evidence.codec import dumps
 from mailwitness.evidence.run import DEFAULT_PORTS
 from mailwitness.host.inspect import Request, inspect
+from mailwitness.probe.limits import DEFAULT_LIMITS
 from mailwitness.probe.observe import Depth, Endpoint, observe
 from mailwitness.probe.run import probe
 from mailwitness.probe.targets import Target, read_targets
+
+# The host's own listeners hold no run up: each port has this long, eight at a time.
+_OWN_LIMITS = dataclasses.replace(DEFAULT_LIMITS, endpoint=30.0)
 
 _DESCRIPTION = """\
 Reads and changes nothing, prints JSON: `inspect` one document about this host, `probe` one
@@ -45,6 +50,9 @@ def _parser() -> argparse.ArgumentParser:
     inspect = commands.add_parser("inspect", help="the settings and listeners of this host")
     inspect.add_argument("--host", default="", help="its inventory name, for the document")
     inspect.add_argument("--address", default="", help="the address by which clients reach it")
+    inspect.add_argument(
+        "--sudo", action="store_true", help="ask sudo for what needs root: docs/without-root.md"
+    )
     probe = commands.add_parser("probe", help="what mail ports of other hosts answer from here")
     probe.add_argument("targets", nargs="*", metavar="TARGET", help="a name or an address")
     probe.add_argument("--vantage", default="", help="this host's inventory name")
@@ -69,11 +77,12 @@ def _parser() -> argparse.ArgumentParser:
 
 def _inspect(arguments: argparse.Namespace) -> None:
     names = tuple(arguments.name)
-    request = Request(arguments.host, arguments.address, tuple(arguments.port or DEFAULT_PORTS))
+    ports = tuple(arguments.port or DEFAULT_PORTS)
+    request = Request(arguments.host, arguments.address, ports, arguments.sudo)
     evidence = inspect(
         request,
         lambda listeners: observe(
-            [Endpoint(address, port, names, "brief") for address, port in listeners]
+            [Endpoint(address, port, names, "brief") for address, port in listeners], _OWN_LIMITS
         ),
     )
     sys.stdout.write(dumps(evidence) + "\n")

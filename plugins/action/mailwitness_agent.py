@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ansible.errors import AnsibleConnectionFailure
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 
 from mailwitness.evidence import folder
@@ -58,7 +59,9 @@ class ActionModule(ActionBase):
 
     TRANSFERS_FILES = False
     _supports_check_mode = True
-    _VALID_ARGS = frozenset({"command", "zipapp", "sha256", "evidence", "vantage", "python"})
+    _VALID_ARGS = frozenset(
+        {"command", "zipapp", "sha256", "evidence", "vantage", "python", "sudo"}
+    )
 
     def run(
         self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
@@ -76,7 +79,7 @@ class ActionModule(ActionBase):
                 answer, changed = self._call(*_probe_call(self._host, about), variables)
                 problems = list(self._keep_probes(answer, about))
             else:
-                answer, changed = self._call(_inspect_call(about[0]), b"\n", variables)
+                answer, changed = self._call(self._inspect_call(about[0]), b"\n", variables)
                 problems = list(self._keep_host(answer))
         except AnsibleConnectionFailure as error:
             self._fail("unreachable", str(error), about)
@@ -89,6 +92,16 @@ class ActionModule(ActionBase):
             result["failed"] = True
             result["msg"] = "; ".join(problems)
         return result
+
+    def _inspect_call(self, host: PlannedHost) -> str:
+        arguments = ["--host", host.name, "--address", host.address]
+        if boolean(self._task.args.get("sudo", False)):
+            arguments.append("--sudo")
+        for name in host.names:
+            arguments += ["--name", name]
+        for port in host.ports:
+            arguments += ["--port", str(port)]
+        return shlex.join(["inspect", *arguments])
 
     def _call(
         self, command: str, data: bytes, variables: dict[str, Any]
@@ -168,15 +181,6 @@ class ActionModule(ActionBase):
             else:
                 path = folder.host_file(self._evidence, host.name)
             folder.write(path, failure)
-
-
-def _inspect_call(host: PlannedHost) -> str:
-    arguments = ["--host", host.name, "--address", host.address]
-    for name in host.names:
-        arguments += ["--name", name]
-    for port in host.ports:
-        arguments += ["--port", str(port)]
-    return shlex.join(["inspect", *arguments])
 
 
 def _probe_call(vantage: str, hosts: Iterable[PlannedHost]) -> tuple[str, bytes]:

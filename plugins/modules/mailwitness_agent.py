@@ -34,6 +34,10 @@ options:
   python:
     description: The Python to run it with; default C(ansible_python_interpreter), or any found.
     type: path
+  sudo:
+    description: Whether a login without root asks sudo for what needs root.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""

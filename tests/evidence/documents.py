@@ -20,8 +20,10 @@ from mailwitness.evidence.host import (
     LibraryDefaults,
     ListeningSocket,
     Network,
+    NetworkNamespace,
     PacketFilter,
     Postfix,
+    PostfixInstance,
     PostfixService,
     Process,
     ReversePath,
@@ -29,6 +31,7 @@ from mailwitness.evidence.host import (
     Software,
     Suite,
     System,
+    Timing,
     TlsLibrary,
     VersionSuites,
 )
@@ -130,7 +133,16 @@ CLOSED = Observation(
     reach=Reach("refused", "connection refused", 0.1),
     session=Missing("no connection: connection refused"),
 )
-PROCESS = Process(42, "master", "/usr/lib/postfix/sbin/master", "2024-01-01T00:00:00Z")
+PROCESS = Process(
+    42,
+    "master",
+    "/usr/lib/postfix/sbin/master",
+    "2024-01-01T00:00:00Z",
+    True,  # noqa: FBT003
+    "/",
+    None,
+)
+TIMING = Timing("postfix", 1.0, {"postconf": 0.9})
 
 LIBRARY = TlsLibrary(
     path="/usr/lib/libssl.so.3",
@@ -148,7 +160,7 @@ LIBRARY = TlsLibrary(
 
 HOST = HostEvidence(
     host="mail1",
-    agent=AgentRun("0.1.0", "3.9.2", 0, "2024-01-01T00:00:00Z", 1.25),
+    agent=AgentRun("0.1.0", "3.9.2", 0, "2024-01-01T00:00:00Z", 1.25, (TIMING,)),
     system=System("mail1", "debian", DENIED, "6.1.0"),
     software=(Software("dovecot", "2.3.13", "1:2.3.13"), Software("postfix", DENIED, DENIED)),
     postfix=Postfix(
@@ -179,6 +191,8 @@ HOST = HostEvidence(
         configuration=Configuration((), DENIED),
         daemon=None,
     ),
+    postfix_instances=(PostfixInstance(None, "/etc/postfix-out", enabled=True),),
+    namespaces=(NetworkNamespace(7, ("172.17.0.2",), (ListeningSocket("::", 993, PROCESS),)),),
     sockets=(ListeningSocket("::", 25, PROCESS), ListeningSocket("0.0.0.0", 143, DENIED)),
     certificates=(
         CertificateFile("/etc/a.pem", "2024-01-01T00:00:00Z", (PEM,)),
@@ -210,17 +224,16 @@ HOST = HostEvidence(
 )
 BARE_HOST = HostEvidence(
     host="web1",
-    agent=AgentRun("0.1.0", "3.13.0", 1000, "2024-01-01T00:00:00Z", 0.0),
+    agent=AgentRun("0.1.0", "3.13.0", 1000, "2024-01-01T00:00:00Z", 0.0, ()),
     system=System("web1", "debian", "13", "6.12.0"),
     software=(),
     postfix=None,
+    postfix_instances=None,
     dovecot=DENIED,
     sockets=DENIED,
-    certificates=(),
-    keys=(
-        KeyFile("/etc/a-key.pem", "/etc/a.pem", "root", "600", matches=True),
-        KeyFile("/etc/b-key.pem", "/etc/b.pem", DENIED, DENIED, DENIED),
-    ),
+    namespaces=DENIED,
+    certificates=DENIED,
+    keys=DENIED,
     postfix_library=DENIED,
     dovecot_library=LIBRARY,
     packet_filter=PacketFilter(DENIED, DENIED, DENIED, DENIED, DENIED, DENIED),

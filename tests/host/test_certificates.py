@@ -5,9 +5,17 @@ import pytest
 
 from mailwitness.evidence.host import CertificateFile
 from mailwitness.evidence.missing import Missing
-from mailwitness.host.certificates import certificate_files
+from mailwitness.host import certificates, files
 
 CERTIFICATE = "-----BEGIN CERTIFICATE-----\nMIIB{}==\n-----END CERTIFICATE-----\n"
+
+
+def certificate_files(paths: list[str]) -> tuple[CertificateFile, ...]:
+    found = certificates.certificate_files(paths)
+    assert isinstance(found, tuple)
+    return found
+
+
 FIRST, SECOND = CERTIFICATE.format("AAAA"), CERTIFICATE.format("BBBB")
 
 
@@ -68,9 +76,9 @@ def test_comments_and_text_around_are_left_out(tmp_path: Path) -> None:
 def test_a_file_with_dos_line_ends_is_read(tmp_path: Path) -> None:
     path = tmp_path / "dos.pem"
     path.write_bytes(FIRST.replace("\n", "\r\n").encode())
-    certificates = only(path).certificates
-    assert isinstance(certificates, tuple)
-    assert len(certificates) == 1
+    found = only(path).certificates
+    assert isinstance(found, tuple)
+    assert len(found) == 1
 
 
 def test_a_file_without_a_certificate_has_none(tmp_path: Path) -> None:
@@ -125,3 +133,25 @@ def test_a_link_is_followed(tmp_path: Path) -> None:
     (tmp_path / "real.pem").write_text(FIRST, "ascii")
     (tmp_path / "link.pem").symlink_to("real.pem")
     assert only(tmp_path / "link.pem").certificates == (FIRST,)
+
+
+def test_a_loop_of_links_is_missing(tmp_path: Path) -> None:
+    (tmp_path / "a.pem").symlink_to("b.pem")
+    (tmp_path / "b.pem").symlink_to("a.pem")
+    assert isinstance(only(tmp_path / "a.pem").certificates, Missing)
+
+
+def test_a_date_beyond_all_calendars_costs_the_date_alone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "far.pem").write_text(FIRST, "ascii")
+    content = files.Content(FIRST, 1 << 60)
+    monkeypatch.setattr(files, "read", lambda *_: content)
+    found = only(tmp_path / "far.pem")
+    assert isinstance(found.modified_at, Missing)
+    assert found.certificates == (FIRST,)
+
+
+def test_more_files_than_any_host_has_are_not_opened() -> None:
+    found = certificates.certificate_files(f"/nosuch/{number}" for number in range(1001))
+    assert isinstance(found, Missing)

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from mailwitness.evidence.missing import Missing
-from mailwitness.host import command
-from mailwitness.host.command import NotInstalled, find, run
+from mailwitness.host import command, files
+from mailwitness.host.command import NoEnd, NotInstalled, find, run
 
 
 def gone(pid: int) -> bool:
@@ -110,7 +110,7 @@ class TestTime:
     def test_a_command_without_end_is_missing_in_time(self) -> None:
         begun = time.monotonic()
         answer = run(("sleep", "60"), timeout=0.2)
-        assert answer == Missing("sleep 60: no end within 0.2 s")
+        assert answer == NoEnd("sleep 60: no end within 0.2 s")
         assert time.monotonic() - begun < 5
 
     def test_all_that_it_started_ends_with_it(self, tmp_path: Path) -> None:
@@ -161,3 +161,41 @@ def test_no_child_is_left_unreaped() -> None:
     run(("sleep", "60"), timeout=0.1)
     with pytest.raises(ChildProcessError):
         os.waitpid(-1, os.WNOHANG)
+
+
+class TestSession:
+    def test_a_program_that_hung_is_not_waited_for_twice(self) -> None:
+        with command.session(60):
+            assert isinstance(run(("sleep", "60"), timeout=0.1), NoEnd)
+            again = run(("sleep", "0"))
+            other = run(("printf", "%s", "x"))
+        assert again == Missing("sleep 0: not run, since sleep did not end before")
+        assert other == "x"
+        assert run(("sleep", "0")) == ""
+
+    def test_the_time_of_all_commands_ends(self) -> None:
+        with command.session(0.3):
+            cut = run(("sleep", "60"))
+            late = run(("printf", "%s", "x"))
+        assert isinstance(cut, NoEnd)
+        assert late == Missing("printf %s x: not run, since the time of the whole run is used up")
+
+    def test_a_status_is_an_answer_only_where_it_is_expected_and_something_was_printed(
+        self,
+    ) -> None:
+        assert run(("sh", "-c", "echo x; exit 1"), answers=(0, 1)) == "x\n"
+        assert isinstance(run(("sh", "-c", "exit 1"), answers=(0, 1)), Missing)
+        assert isinstance(run(("sh", "-c", "echo x; exit 2"), answers=(0, 1)), Missing)
+
+
+def test_files_that_are_none_are_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "large").write_bytes(b"x" * 11)
+    (tmp_path / "odd").write_bytes(b"a\xff")
+    for name in ("fifo", "large", "."):
+        assert isinstance(files.read(tmp_path / name, 10), Missing)
+    assert isinstance(files.read(Path("/dev/zero"), 10), Missing)
+    assert isinstance(files.read(tmp_path / "none", 10), files.NotThere)
+    found = files.read(tmp_path / "odd", 10)
+    assert isinstance(found, files.Content)
+    assert found.text == r"a\xff"

@@ -1,6 +1,8 @@
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -8,7 +10,18 @@ from mailwitness.evidence.codec import dumps, loads
 from mailwitness.evidence.host import HostEvidence
 from mailwitness.evidence.missing import Missing
 from mailwitness.evidence.probe import Observation
-from mailwitness.host import dovecot, postfix, sockets
+from mailwitness.host import (
+    access_control,
+    certificates,
+    command,
+    dovecot,
+    network,
+    packet_filter,
+    postfix,
+    postfix_instances,
+    sockets,
+    system,
+)
 from mailwitness.host.inspect import Request, inspect
 
 
@@ -39,29 +52,46 @@ def test_the_handshakes_are_with_the_listeners_of_the_ports_asked_for() -> None:
     assert asked == [("127.0.0.1", port)]
 
 
-@pytest.mark.parametrize(
-    ("module", "name"),
-    [(postfix, "postfix"), (dovecot, "dovecot"), (sockets, "listening_sockets")],
-)
-def test_a_collector_that_breaks_costs_no_other(
-    monkeypatch: pytest.MonkeyPatch, module: object, name: str
-) -> None:
-    def broken() -> None:
+COLLECTORS: dict[str, tuple[ModuleType, Callable[[HostEvidence], Any]]] = {
+    "system": (system, lambda e: e.system.os_id),
+    "software": (system, lambda e: e.software),
+    "postfix": (postfix, lambda e: e.postfix),
+    "postfix_instances": (postfix_instances, lambda e: e.postfix_instances),
+    "dovecot": (dovecot, lambda e: e.dovecot),
+    "sockets": (sockets, lambda e: e.sockets),
+    "certificate_files": (certificates, lambda e: e.certificates),
+    "packet_filter": (packet_filter, lambda e: e.packet_filter.nft),
+    "network": (network, lambda e: e.network.routes),
+    "access_control": (access_control, lambda e: e.access_control.fail2ban),
+}
+
+
+@pytest.mark.parametrize("name", COLLECTORS)
+def test_a_collector_that_breaks_costs_no_other(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    def broken(*_: object) -> None:
         raise KeyError("field")
 
-    monkeypatch.setattr(module, name, broken)
+    monkeypatch.setattr(COLLECTORS[name][0], name, broken)
     evidence = inspect(Request("here", "", ()), nothing)
     missing = Missing("the collector broke: KeyError: 'field'")
-    found = {
-        "postfix": evidence.postfix,
-        "dovecot": evidence.dovecot,
-        "listening_sockets": evidence.sockets,
-    }
+    found = {one: value(evidence) for one, (_, value) in COLLECTORS.items()}
     assert found.pop(name) == missing
     assert missing not in found.values()
+    assert loads(dumps(evidence), HostEvidence) == evidence
 
 
 def test_without_the_listeners_there_are_no_handshakes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sockets, "listening_sockets", lambda: Missing("not permitted"))
+    unread = Missing("not permitted")
+    monkeypatch.setattr(sockets, "sockets", lambda: sockets.Sockets(unread, unread))
     evidence = inspect(Request("here", "", (993,)), nothing)
-    assert evidence.running == Missing("not permitted")
+    assert evidence.running == unread
+
+
+def test_the_evidence_names_its_slowest_collector_and_command(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(network, "network", lambda: command.run(("sleep", "0.3")))
+    timings = inspect(Request("here", "", ()), nothing).agent.timings
+    assert timings[0].collector == "network"
+    assert timings[0].commands.keys() == {"sleep 0.3"}
+    assert {timing.collector for timing in timings} >= COLLECTORS.keys() - {"certificate_files"}

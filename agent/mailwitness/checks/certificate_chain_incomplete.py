@@ -76,7 +76,7 @@ def _missing(
 def _seen(host: Host) -> Iterable[Certificate]:
     """All certificates of the host's files and of what any of its ports served."""
     pems: list[str] = []
-    if not isinstance(host.inside, Missing):
+    if not isinstance(host.inside, Missing) and not isinstance(host.inside.certificates, Missing):
         for file in host.inside.certificates:
             pems += () if isinstance(file.certificates, Missing) else file.certificates
     for endpoint in host.endpoints:

@@ -33,7 +33,7 @@ def _judge(case: Case) -> Verdict:
                 Witness(
                     "running",
                     f"{socket.address} port {socket.port}",
-                    f"held by {process.name}, {known(process.executable)}, pid {process.pid}",
+                    _described(process),
                 )
             )
         else:
@@ -44,13 +44,28 @@ def _judge(case: Case) -> Verdict:
 
 
 def _product(process: Process) -> str | None:
-    """By the path of the program: a process can give itself any name."""
+    """By the path of the program: a process can give itself any name.
+
+    In a container or a chroot it is another Dovecot or Postfix than the one whose settings
+    were read. Who may not look into a process does not know its program either.
+    """
+    if process.own_root is False:
+        return None
     path = PurePosixPath(known(process.executable).removesuffix(" (deleted)"))
     if path.name in _MANAGERS:
         raise NotKnownError(f"{path.name} holds the socket for a service that it starts on demand")
     if path.name == "dovecot":
         return "dovecot"
     return "postfix" if path.name == "master" and "postfix" in path.parts else None
+
+
+def _described(process: Process) -> str:
+    said = f"held by {process.name}, {known(process.executable)}, pid {process.pid}"
+    if isinstance(process.cgroup, str) and process.cgroup != "/":
+        said += f", of {process.cgroup}"
+    if process.own_root is False:
+        said += ", in a container or chroot"
+    return f"{said}, for {process.forwards_to}" if process.forwards_to else said
 
 
 CHECK = Check(

@@ -25,7 +25,7 @@ _MAIL = ("dovecot", "postfix")
 def _judge(case: Case) -> Verdict:
     """By the distribution's release: it mends its packages under their old version numbers."""
     inside = known(case.host.inside)
-    mail = [item for item in inside.software if item.product in _MAIL]
+    mail = [item for item in known(inside.software) if item.product in _MAIL]
     if not mail:
         return not_applicable("neither Dovecot nor Postfix is installed")
     for item in mail:

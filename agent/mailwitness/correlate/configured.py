@@ -168,6 +168,8 @@ def keys(
     host: HostEvidence, certificates: Iterable[CertificateOnDisk]
 ) -> tuple[Key, ...] | Missing:
     """The keys of a listener, as far as their certificates can be loaded with them."""
+    if isinstance(host.keys, Missing):
+        return host.keys
     found = []
     matches = {file.certificate: file.matches for file in host.keys}
     for certificate in certificates:
@@ -198,6 +200,10 @@ def _key(leaf: Certificate) -> Key:
 
 
 def _on_disk(host: HostEvidence, paths: list[str]) -> tuple[CertificateOnDisk, ...]:
+    if isinstance(host.certificates, Missing):
+        unread = host.certificates
+        named = (path.lstrip("<") for path in paths)
+        return tuple(CertificateOnDisk(path, unread, unread) for path in named if path)
     files = {file.path: file for file in host.certificates}
     return tuple(
         _leaf_of(files[path])

@@ -46,7 +46,9 @@ class Host:
     @property
     def software(self) -> tuple[Software, ...]:
         """What is installed, as far as is known."""
-        return () if isinstance(self.inside, Missing) else self.inside.software
+        if isinstance(self.inside, Missing) or isinstance(self.inside.software, Missing):
+            return ()
+        return self.inside.software
 
     def allowlists_of(self, endpoint: Endpoint) -> tuple[ListAnswer, ...]:
         """Those of one port."""
@@ -121,13 +123,22 @@ def _unanswered(witnesses: Witnesses) -> tuple[Status, str]:
 
 def _gaps(inside: HostEvidence, plan: PlannedHost) -> Iterable[str]:
     """A sentence for each thing of the evidence that could not be read."""
-    for item in inside.software:
+    for item in () if isinstance(inside.software, Missing) else inside.software:
         if isinstance(item.version, Missing):
             yield f"version of {item.product}: {item.version.reason}"
+    instances = inside.postfix_instances
+    for instance in () if isinstance(instances, Missing) else instances or ():
+        if instance.enabled:
+            name = instance.name or "without a name"
+            yield f"Postfix instance {name}, {instance.config_directory}: not inspected"
+    certificates = inside.certificates
     parts = {
+        "installed software": inside.software,
         "Postfix's settings": inside.postfix,
+        "instances of Postfix": instances,
         "Dovecot's settings": inside.dovecot,
         "listening sockets": inside.sockets,
+        "network namespaces": inside.namespaces,
         "handshakes with the own listeners": inside.running,
         "nft rules": inside.packet_filter.nft,
         "iptables rules": inside.packet_filter.iptables,
@@ -139,7 +150,11 @@ def _gaps(inside: HostEvidence, plan: PlannedHost) -> Iterable[str]:
         "routes": inside.network.routes,
         "fail2ban's bans": inside.access_control.fail2ban,
         **_libraries(inside),
-        **{f"certificate {file.path}": file.certificates for file in inside.certificates},
+        **(
+            {"certificates": certificates}
+            if isinstance(certificates, Missing)
+            else {f"certificate {file.path}": file.certificates for file in certificates}
+        ),
     }
     for what, part in parts.items():
         if isinstance(part, Missing):

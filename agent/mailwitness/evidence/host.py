@@ -9,6 +9,15 @@ from mailwitness.evidence.probe import Observation, VersionName
 
 
 @dataclass(frozen=True)
+class Timing:
+    """What one collector took: wall-clock seconds, and those of each command that it ran."""
+
+    collector: str
+    seconds: float
+    commands: dict[str, float]  # by command line; long ones are cut
+
+
+@dataclass(frozen=True)
 class AgentRun:
     """The run that made this evidence."""
 
@@ -17,16 +26,17 @@ class AgentRun:
     uid: int
     started_at: str  # UTC, ISO 8601 with Z
     seconds: float
+    timings: tuple[Timing, ...]  # the slowest collector first
 
 
 @dataclass(frozen=True)
 class System:
     """The operating system, from os-release(5) and uname(2)."""
 
-    hostname: str
+    hostname: Union[str, Missing]
     os_id: Union[str, Missing]
     os_version: Union[str, Missing]
-    kernel: str
+    kernel: Union[str, Missing]
 
 
 @dataclass(frozen=True)
@@ -99,6 +109,15 @@ class Postfix:
     services: tuple[PostfixService, ...]
     configuration: Configuration
     daemon: Union[Daemon, Missing, None]  # None: it does not run
+
+
+@dataclass(frozen=True)
+class PostfixInstance:
+    """An instance of postmulti(1) beside the default one; its settings are not read."""
+
+    name: Optional[str]  # None: it has none
+    config_directory: str
+    enabled: bool  # started with the others
 
 
 @dataclass(frozen=True)
@@ -212,15 +231,27 @@ class Process:
     name: str
     executable: Union[str, Missing]
     started_at: Union[str, Missing]
+    own_root: Union[bool, Missing]  # whether its root directory is the host's: no container, chroot
+    cgroup: Union[str, Missing]  # its service or container: "/system.slice/dovecot.service"
+    forwards_to: Optional[str]  # where a container engine's proxy leads to: "172.17.0.2:993"
 
 
 @dataclass(frozen=True)
 class ListeningSocket:
-    """A TCP socket in state LISTEN in the host's own network namespace."""
+    """A TCP socket in state LISTEN."""
 
     address: str
     port: Port
     process: Union[Process, Missing]
+
+
+@dataclass(frozen=True)
+class NetworkNamespace:
+    """A network namespace beside the host's own, as containers have, in which something listens."""
+
+    inode: int
+    addresses: Union[tuple[str, ...], Missing]  # its own; without loopback's
+    sockets: tuple[ListeningSocket, ...]
 
 
 @dataclass(frozen=True)
@@ -309,12 +340,14 @@ class HostEvidence(Document):
     host: str  # the inventory name
     agent: AgentRun
     system: System
-    software: tuple[Software, ...]
+    software: Union[tuple[Software, ...], Missing]
     postfix: Union[Postfix, Missing, None]
+    postfix_instances: Union[tuple[PostfixInstance, ...], Missing, None]
     dovecot: Union[Dovecot, Missing, None]
-    sockets: Union[tuple[ListeningSocket, ...], Missing]
-    certificates: tuple[CertificateFile, ...]
-    keys: tuple[KeyFile, ...]
+    sockets: Union[tuple[ListeningSocket, ...], Missing]  # of the host's own network namespace
+    namespaces: Union[tuple[NetworkNamespace, ...], Missing]
+    certificates: Union[tuple[CertificateFile, ...], Missing]
+    keys: Union[tuple[KeyFile, ...], Missing]
     postfix_library: Union[TlsLibrary, Missing, None]  # None: there is no Postfix
     dovecot_library: Union[TlsLibrary, Missing, None]
     packet_filter: PacketFilter

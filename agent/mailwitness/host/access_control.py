@@ -7,7 +7,7 @@ from typing import Union
 
 from mailwitness.evidence.host import AccessControl, Jail
 from mailwitness.evidence.missing import Missing
-from mailwitness.host import command
+from mailwitness.host import command, files
 
 _ETC = Path("/etc")
 # The names by which mail daemons ask hosts_access(5), and the wildcard for every daemon.
@@ -62,16 +62,10 @@ def _is_network(word: str) -> bool:
 
 def _rules(file: Path) -> Union[tuple[str, ...], Missing, None]:
     """The rules for mail daemons alone; hosts_access(5): a backslash continues a line."""
-    try:
-        with file.open(encoding="utf-8", errors="backslashreplace") as opened:
-            text = opened.read(_MAX_BYTES + 1)
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        return Missing(f"{file}: {error.strerror}")
-    if len(text) > _MAX_BYTES:
-        return Missing(f"{file}: more than {_MAX_BYTES} bytes")
-    lines = (line.strip() for line in text.replace("\\\n", " ").splitlines())
+    found = files.read(file, _MAX_BYTES)
+    if isinstance(found, Missing):
+        return None if isinstance(found, files.NotThere) else found
+    lines = (line.strip() for line in found.text.replace("\\\n", " ").splitlines())
     return tuple(
         _without_commands(line)
         for line in lines

@@ -2,39 +2,47 @@
 
 import datetime
 import re
-import stat
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Union
 
 from mailwitness.evidence.host import CertificateFile
 from mailwitness.evidence.missing import Missing
 from mailwitness.evidence.moment import stamp
+from mailwitness.host import files
 
 _MAX_BYTES = 1024 * 1024  # a chain is a few kilobytes
+_MAX_FILES = 1000  # a name for each of a provider's customers
 # A file may hold the private key too (Postfix's chain files do): only these blocks are taken.
 _BLOCK = re.compile(
     r"-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----", re.ASCII
 )
 
 
-def certificate_files(paths: Iterable[str]) -> tuple[CertificateFile, ...]:
+def certificate_files(
+    paths: Iterable[str],
+) -> Union[tuple[CertificateFile, ...], Missing]:
     """Each file once, sorted by its path."""
-    return tuple(_certificate_file(Path(path)) for path in sorted(set(paths)))
+    different = sorted(set(paths))
+    if len(different) > _MAX_FILES:
+        return Missing(f"the settings name {len(different)} files, more than {_MAX_FILES}")
+    return tuple(_certificate_file(Path(path)) for path in different)
+
+
+def _time_of(seconds: int) -> Union[str, Missing]:
+    try:
+        return stamp(datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc))
+    except (OverflowError, ValueError, OSError):  # a file can bear a year beyond 9999
+        return Missing(f"{seconds} s after 1970 is no date")
 
 
 def _certificate_file(path: Path) -> CertificateFile:
-    try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode) or status.st_size > _MAX_BYTES:
-            missing = Missing(f"{path}: no regular file of at most {_MAX_BYTES} bytes")
-            return CertificateFile(str(path), missing, missing)
-        text = path.read_text("ascii", "replace")
-    except (OSError, ValueError) as error:  # ValueError: a path that no file can have
-        missing = Missing(f"{path}: {getattr(error, 'strerror', error)}")
-        return CertificateFile(str(path), missing, missing)
-    modified = datetime.datetime.fromtimestamp(int(status.st_mtime), datetime.timezone.utc)
+    found = files.read(path, _MAX_BYTES)
+    if isinstance(found, Missing):
+        unread = Missing(found.reason)
+        return CertificateFile(str(path), unread, unread)
     return CertificateFile(
         path=str(path),
-        modified_at=stamp(modified),
-        certificates=tuple(match.group() + "\n" for match in _BLOCK.finditer(text)),
+        modified_at=_time_of(found.modified_at),
+        certificates=tuple(match.group() + "\n" for match in _BLOCK.finditer(found.text)),
     )

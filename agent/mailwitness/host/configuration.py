@@ -14,6 +14,7 @@ from typing import Union
 from mailwitness.evidence.host import Assignment, Configuration, ConfigurationFile
 from mailwitness.evidence.missing import Missing
 from mailwitness.evidence.moment import stamp
+from mailwitness.host import files
 
 _MAX_BYTES = 1024 * 1024
 _MAX_FILES = 100
@@ -26,18 +27,18 @@ _OPTION = re.compile(r"-o\s*\{?\s*(?P<name>[A-Za-z0-9_]+)\s*=")
 
 def of_postfix(directory: str, names: Collection[str]) -> Configuration:
     """main.cf(5) and master(5): a line that begins with white space goes on with the one above."""
-    files = (Path(directory, "main.cf"), Path(directory, "master.cf"))
+    both = (Path(directory, "main.cf"), Path(directory, "master.cf"))
     found: list[Assignment] = []
-    for file, read in zip(files, (_main_cf, _master_cf)):
+    for file, read in zip(both, (_main_cf, _master_cf)):
         lines = _lines(file)
         if isinstance(lines, Missing):
-            return Configuration(_described(files), lines)
+            return Configuration(_described(both), lines)
         found += (
             Assignment(name, str(file), number, block)
             for name, number, block in read(lines)
             if name in names
         )
-    return _configuration(files, found)
+    return _configuration(both, found)
 
 
 def of_dovecot(file: str, names: Collection[str]) -> Configuration:
@@ -73,16 +74,8 @@ def _described(files: Collection[Path]) -> tuple[ConfigurationFile, ...]:
 
 
 def _lines(file: Path) -> Union[list[str], Missing]:
-    try:
-        if not file.is_file():  # a fifo would be waited for
-            return Missing(f"{file}: no regular file")
-        with file.open(encoding="utf-8", errors="backslashreplace") as opened:
-            text = opened.read(_MAX_BYTES + 1)
-    except OSError as error:
-        return Missing(f"{file}: {error.strerror}")
-    if len(text) > _MAX_BYTES:
-        return Missing(f"{file}: more than {_MAX_BYTES} bytes")
-    return text.splitlines()
+    found = files.read(file, _MAX_BYTES)
+    return Missing(found.reason) if isinstance(found, Missing) else found.text.splitlines()
 
 
 def _main_cf(lines: list[str]) -> Iterator[tuple[str, int, tuple[str, ...]]]:

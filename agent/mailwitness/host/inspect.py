@@ -17,6 +17,9 @@ from mailwitness.evidence.host import (
     KeyFile,
     ListeningSocket,
     Network,
+    PacketFilter,
+    System,
+    Timing,
     TlsLibrary,
 )
 from mailwitness.evidence.missing import Missing
@@ -25,16 +28,21 @@ from mailwitness.evidence.probe import Observation
 from mailwitness.host import (
     access_control,
     certificates,
+    command,
     dovecot,
     keys,
     network,
+    packet_filter,
     postfix,
+    postfix_instances,
     sockets,
     system,
 )
-from mailwitness.host.local import local_address
-from mailwitness.host.packet_filter import packet_filter
+from mailwitness.host.local import local_address, own_addresses
 from mailwitness.host.tls_library import CipherText, environment_of, tls_library
+
+# All commands of a run together: no command waits longer than 10 s, and no program hangs twice.
+COMMANDS_SECONDS = 60.0
 
 _T = TypeVar("_T")
 
@@ -49,28 +57,48 @@ class Request:
     host: str  # the inventory name
     address: str  # how clients reach it; "" where that is not known
     ports: tuple[int, ...]
+    sudo: bool = False  # whether sudo is asked for what needs root
 
 
 def inspect(request: Request, handshakes: Handshakes) -> HostEvidence:
     """Everything about this host. What a collector could not read, or broke on, is `Missing`."""
     started_at, begun = now(), time.monotonic()
-    its_postfix = _guarded(postfix.postfix)
-    its_dovecot = _guarded(dovecot.dovecot)
-    its_sockets = _guarded(sockets.listening_sockets)
-    # Before the libraries: a daemon loads its own when a client comes.
-    running = _guarded(lambda: handshakes(_listeners(request, its_sockets)))
+    with command.session(COMMANDS_SECONDS, sudo=request.sudo) as its_commands:
+        run = _Run(its_commands)
+        its_system = run.collect("system", system.system)
+        its_software = run.collect("software", system.software)
+        its_postfix = run.collect("postfix", postfix.postfix)
+        its_instances = run.collect("postfix_instances", postfix_instances.postfix_instances)
+        its_dovecot = run.collect("dovecot", dovecot.dovecot)
+        held = run.collect("sockets", sockets.sockets)
+        its_sockets = held if isinstance(held, Missing) else held.own
+        its_certificates = run.collect(
+            "certificates", lambda: _certificates(its_postfix, its_dovecot)
+        )
+        its_filters = run.collect("packet_filter", packet_filter.packet_filter)
+        its_network = run.collect("network", network.network)
+        its_keys = run.collect("keys", lambda: _keys(its_postfix, its_dovecot))
+        its_access = run.collect("access_control", access_control.access_control)
+        running = run.collect("running", lambda: handshakes(_listeners(request, its_sockets)))
+        # After the handshakes: a daemon loads its library when a client comes.
+        postfix_library = run.collect("postfix_library", lambda: _postfix_library(its_postfix))
+        dovecot_library = run.collect("dovecot_library", lambda: _dovecot_library(its_dovecot))
     return HostEvidence(
         host=request.host,
-        system=system.system(),
-        software=system.software(),
+        system=System(*[its_system] * 4) if isinstance(its_system, Missing) else its_system,
+        software=its_software,
         postfix=its_postfix.postfix if isinstance(its_postfix, postfix.Found) else its_postfix,
+        postfix_instances=its_instances,
         dovecot=its_dovecot.dovecot if isinstance(its_dovecot, dovecot.Found) else its_dovecot,
         sockets=its_sockets,
-        certificates=_certificates(its_postfix, its_dovecot),
-        keys=_keys(its_postfix, its_dovecot),
-        postfix_library=_postfix_library(its_postfix),
-        dovecot_library=_dovecot_library(its_dovecot),
-        packet_filter=packet_filter(),
+        namespaces=held if isinstance(held, Missing) else held.namespaces,
+        certificates=its_certificates,
+        keys=its_keys,
+        postfix_library=postfix_library,
+        dovecot_library=dovecot_library,
+        packet_filter=PacketFilter(*[its_filters] * 6)
+        if isinstance(its_filters, Missing)
+        else its_filters,
         running=running,
         agent=AgentRun(
             version=__version__,
@@ -78,31 +106,43 @@ def inspect(request: Request, handshakes: Handshakes) -> HostEvidence:
             uid=os.getuid(),
             started_at=started_at,
             seconds=round(time.monotonic() - begun, 3),
+            timings=tuple(sorted(run.timings, key=lambda timing: -timing.seconds)),
         ),
-        network=_network(),
-        access_control=_access_control(),
+        network=Network(*[its_network] * 5) if isinstance(its_network, Missing) else its_network,
+        access_control=AccessControl(*[its_access] * 4)
+        if isinstance(its_access, Missing)
+        else its_access,
     )
 
 
-def _network() -> Network:
-    found = _guarded(network.network)
-    if isinstance(found, Missing):
-        return Network(found, found, found, found, found)
-    return found
+class _Run:
+    """Collectors in their order: none costs another one its answer, and each is timed."""
 
+    def __init__(self, its_commands: command.Session) -> None:
+        self.timings: list[Timing] = []
+        self._commands = its_commands
 
-def _access_control() -> AccessControl:
-    found = _guarded(access_control.access_control)
-    if isinstance(found, Missing):
-        return AccessControl(found, found, found, found)
-    return found
+    def collect(self, name: str, collector: Callable[[], _T]) -> Union[_T, Missing]:
+        begun = time.monotonic()
+        self._commands.seconds.clear()
+        try:
+            return collector()
+        except CollectorError as error:
+            return Missing(str(error))
+        except Exception as error:  # noqa: BLE001 - one collector's bug must not cost the others
+            return Missing(f"the collector broke: {type(error).__name__}: {str(error)[:300]}")
+        finally:
+            commands = {argv: round(took, 3) for argv, took in self._commands.seconds.items()}
+            self.timings.append(Timing(name, round(time.monotonic() - begun, 3), commands))
 
 
 _Postfix = Union[postfix.Found, Missing, None]
 _Dovecot = Union[dovecot.Found, Missing, None]
 
 
-def _certificates(its_postfix: _Postfix, its_dovecot: _Dovecot) -> tuple[CertificateFile, ...]:
+def _certificates(
+    its_postfix: _Postfix, its_dovecot: _Dovecot
+) -> Union[tuple[CertificateFile, ...], Missing]:
     paths = []
     if isinstance(its_postfix, postfix.Found):
         paths += postfix.certificate_paths(its_postfix.postfix)
@@ -141,7 +181,7 @@ def _tls_library(
 ) -> Union[TlsLibrary, Missing]:
     master = daemon.pid if isinstance(daemon, Daemon) else None
     environment = environment_of(its.import_environment, master)
-    return _guarded(lambda: tls_library(product, asked, environment))
+    return tls_library(product, asked, environment)
 
 
 def _listeners(
@@ -151,20 +191,12 @@ def _listeners(
     if isinstance(found, Missing):
         raise CollectorError(found.reason)
     chosen: dict[int, str] = {}
+    own = own_addresses(request.address)
     for socket in found:
         if socket.port in request.ports:
-            chosen.setdefault(socket.port, local_address(socket.address, request.address))
+            chosen.setdefault(socket.port, local_address(socket.address, own))
     return [(address, port) for port, address in chosen.items()]
 
 
 class CollectorError(Exception):
     """What a collector needs of another one is missing."""
-
-
-def _guarded(collect: Callable[[], _T]) -> Union[_T, Missing]:
-    try:
-        return collect()
-    except CollectorError as error:
-        return Missing(str(error))
-    except Exception as error:  # noqa: BLE001 - one collector's bug must not cost the others
-        return Missing(f"the collector broke: {type(error).__name__}: {error}")

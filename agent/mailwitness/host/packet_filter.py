@@ -27,13 +27,19 @@ def _none_if_not_installed(answer: Union[str, Missing]) -> Union[str, Missing, N
 
 def _legacy(program: str, tables: str) -> Union[str, Missing, None]:
     """The kernel is asked first: the legacy tool loads modules and makes tables by listing them."""
+    names: Union[str, Missing]
     try:
-        if not Path(tables).read_text("ascii").strip():
-            return None
+        names = Path(tables).read_text("ascii")
     except FileNotFoundError:
         return None
+    except PermissionError:
+        names = command.run(("cat", tables))  # it is root's, and sudo can be asked for it
     except OSError as error:
-        return Missing(f"{tables}: {error.strerror}")
+        names = Missing(f"{tables}: {error.strerror}")
+    if isinstance(names, Missing):
+        return names
+    if not names.strip():
+        return None
     # Before iptables 1.8 the legacy tool had the plain name.
     for name in (program, program.replace("-legacy", "")):
         if command.find(name):

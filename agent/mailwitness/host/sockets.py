@@ -1,50 +1,73 @@
 """Listening TCP sockets and the process behind each, from /proc alone (proc(5))."""
 
-import contextlib
-import datetime
 import ipaddress
-import os
+import re
 import socket
 import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Union
 
-from mailwitness.evidence.host import ListeningSocket, Process
+from mailwitness.evidence.host import ListeningSocket, NetworkNamespace
 from mailwitness.evidence.missing import Missing
-from mailwitness.evidence.moment import stamp
+from mailwitness.host.processes import PROC, Processes, processes
 
-_PROC = Path("/proc")
 _LISTEN = "0A"  # TCP_LISTEN, include/net/tcp_states.h
+# fib_trie(5) has no page: an address of the namespace itself stands above its "host LOCAL".
+_LOCAL = re.compile(r"\|-- ([\d.]+)\n\s+/32 host LOCAL")
+_MAX_NAMESPACES = 500
 
 
-def listening_sockets() -> Union[tuple[ListeningSocket, ...], Missing]:
-    """The listeners of this network namespace, by port and address."""
-    inodes: list[tuple[str, int, str]] = []
+@dataclass(frozen=True)
+class Sockets:
+    """The listeners by port and address, of this network namespace and of the others."""
+
+    own: Union[tuple[ListeningSocket, ...], Missing]
+    namespaces: Union[tuple[NetworkNamespace, ...], Missing]
+
+
+def sockets() -> Sockets:
+    """Everything that listens, and what it is."""
+    running = processes()
+    return Sockets(_listening(PROC / "net", running), _namespaces(running))
+
+
+def _namespaces(running: Processes) -> Union[tuple[NetworkNamespace, ...], Missing]:
+    """Those with a process that may be looked into; the others are not silently left out."""
+    if running.blocked:
+        return Missing(f"of {running.blocked} processes: {running.how}")
+    own = (PROC / "self/ns/net").stat().st_ino
+    others = {inode: pid for inode, pid in running.by_namespace.items() if inode != own}
+    if len(others) > _MAX_NAMESPACES:
+        return Missing(f"more than {_MAX_NAMESPACES} network namespaces")
+    found = []
+    for inode, pid in sorted(others.items()):
+        tables = PROC / str(pid) / "net"
+        listening = _listening(tables, running)
+        if isinstance(listening, tuple) and listening:  # else it has ended, or is of no matter
+            found.append(NetworkNamespace(inode, _addresses(tables), listening))
+    return tuple(found)
+
+
+def _listening(tables: Path, running: Processes) -> Union[tuple[ListeningSocket, ...], Missing]:
+    found: list[ListeningSocket] = []
     for name in ("tcp", "tcp6"):
         try:
-            lines = (_PROC / "net" / name).read_text("ascii").splitlines()[1:]
+            lines = (tables / name).read_text("ascii").splitlines()[1:]
         except FileNotFoundError:
             if name == "tcp6":  # a kernel without IPv6
                 continue
-            return Missing("/proc/net/tcp: not there")
+            return Missing(f"{tables}/tcp: not there")
         except OSError as error:
-            return Missing(f"/proc/net/{name}: {error.strerror}")
+            return Missing(f"{tables}/{name}: {error.strerror}")
         for line in lines:
             fields = line.split()
             if fields[3] == _LISTEN:
                 address, port = fields[1].split(":")
-                inodes.append((_address(address), int(port, 16), fields[9]))
-    owners, blocked = _processes_by_socket()
-    unknown = Missing(
-        f"the files of {blocked} processes may not be read: needs root"
-        if blocked
-        else "no process of this namespace holds it"
-    )
-    sockets = (
-        ListeningSocket(address, port, owners.get(inode, unknown))
-        for address, port, inode in inodes
-    )
-    return tuple(sorted(sockets, key=lambda found: (found.port, found.address)))
+                holder = running.holder(fields[9])
+                found.append(ListeningSocket(_address(address), int(port, 16), holder))
+    return tuple(sorted(found, key=lambda one: (one.port, one.address)))
 
 
 def _address(text: str) -> str:
@@ -55,59 +78,20 @@ def _address(text: str) -> str:
     return str(ipaddress.ip_address(socket.inet_ntop(family, packed)))
 
 
-def _processes_by_socket() -> tuple[dict[str, Process], int]:
-    """Socket inode to process, and the number of processes whose files may not be read.
-
-    Daemons hand listening sockets on to their children: the oldest holder, the one with
-    the lowest pid, is the process behind it.
-    """
-    owners: dict[str, Process] = {}
-    blocked = 0
-    for pid in sorted(int(entry.name) for entry in _PROC.iterdir() if entry.name.isdigit()):
-        try:
-            links = _open_files(pid)
-        except PermissionError:
-            blocked += 1
-            continue
-        except OSError:  # it has ended meanwhile
-            continue
-        inodes = {link[8:-1] for link in links if link.startswith("socket:[")} - owners.keys()
-        if inodes:
-            owners.update(dict.fromkeys(inodes, process(pid)))
-    return owners, blocked
-
-
-def _open_files(pid: int) -> list[str]:
-    links = []
-    with os.scandir(_PROC / str(pid) / "fd") as entries:
-        for entry in entries:
-            with contextlib.suppress(FileNotFoundError):  # it was closed meanwhile
-                links.append(os.readlink(entry))  # noqa: PTH115
-    return links
-
-
-def process(pid: int) -> Process:
-    """The process of that number; one that is gone has no name."""
-    folder = _PROC / str(pid)
+def _addresses(tables: Path) -> Union[tuple[str, ...], Missing]:
+    """The namespace's own addresses, without loopback's."""
     try:
-        stat = (folder / "stat").read_text("utf-8", "backslashreplace")
+        texts = {*_LOCAL.findall((tables / "fib_trie").read_text("ascii")), *_ipv6(tables)}
     except OSError as error:
-        gone = Missing(f"{folder}/stat: {error.strerror}")
-        return Process(pid, "", gone, gone)
-    # The name stands in parentheses and may itself hold parentheses and spaces.
-    name, _, rest = stat.partition("(")[2].rpartition(")")
+        return Missing(f"{tables}: {error.strerror}")
+    return tuple(sorted(text for text in texts if not ipaddress.ip_address(text).is_loopback))
+
+
+def _ipv6(tables: Path) -> Iterator[str]:
+    """if_inet6: the address as 32 hexadecimal digits comes first on each line."""
     try:
-        executable: Union[str, Missing] = str((folder / "exe").readlink())
-    except OSError as error:
-        executable = Missing(f"{folder}/exe: {error.strerror}")
-    ticks = int(rest.split()[19])  # field 22 of proc_pid_stat(5): start, ticks after boot
-    return Process(pid, name, executable, _time_of(ticks))
-
-
-def _time_of(ticks: int) -> Union[str, Missing]:
-    for line in (_PROC / "stat").read_text("ascii").splitlines():
-        if line.startswith("btime "):
-            seconds = int(line.split()[1]) + ticks // os.sysconf("SC_CLK_TCK")
-            moment = datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc)
-            return stamp(moment)
-    return Missing("/proc/stat: no btime")
+        lines = (tables / "if_inet6").read_text("ascii").splitlines()
+    except FileNotFoundError:  # a kernel without IPv6
+        return
+    for line in lines:
+        yield str(ipaddress.ip_address(bytes.fromhex(line.split()[0])))

@@ -8,7 +8,7 @@ from typing import Union
 
 from mailwitness.evidence.host import Software, System
 from mailwitness.evidence.missing import Missing
-from mailwitness.host import command
+from mailwitness.host import command, files
 
 # product: the command that states its version, the packages it comes in (Debian's, then RPM's).
 _PRODUCTS = {
@@ -16,6 +16,7 @@ _PRODUCTS = {
     "postfix": (("postconf", "-dh", "mail_version"), ("postfix",)),
     "openssl": (("openssl", "version"), ("openssl",)),
 }
+_MAX_BYTES = 64 * 1024
 _VERSION = re.compile(r"\d+\.\d+[\w.]*")
 
 
@@ -58,13 +59,12 @@ def _package_version(names: tuple[str, ...]) -> Union[str, Missing]:
 
 def _os_release() -> Union[dict[str, str], Missing]:
     for path in (Path("/etc/os-release"), Path("/usr/lib/os-release")):
-        try:
-            lines = path.read_text("utf-8", "backslashreplace").splitlines()
-        except FileNotFoundError:
+        found = files.read(path, _MAX_BYTES)
+        if isinstance(found, files.NotThere):
             continue
-        except OSError as error:
-            return Missing(f"{path}: {error.strerror}")
-        pairs = (line.partition("=") for line in lines if "=" in line)
+        if isinstance(found, Missing):
+            return found
+        pairs = (line.partition("=") for line in found.text.splitlines() if "=" in line)
         return {key.strip(): value.strip().strip("\"'") for key, _, value in pairs}
     return Missing("/etc/os-release: not there")
 

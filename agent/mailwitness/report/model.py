@@ -160,6 +160,9 @@ def _socket(socket: ListeningSocket) -> Json:
             "name": process.name,
             "executable": _or_missing(process.executable),
             "started_at": _or_missing(process.started_at),
+            "own_root": _or_missing(process.own_root),
+            "cgroup": _or_missing(process.cgroup),
+            "forwards_to": process.forwards_to,
         },
     }
 

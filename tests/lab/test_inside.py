@@ -1,0 +1,70 @@
+"""The agent on hosts where something is in its way: no root, a hung program, more of Postfix."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.lab.audit import ROOT
+from tests.lab.lab import Lab
+from tests.lab.test_audit import run
+
+pytestmark = pytest.mark.lab
+
+NOT_JUDGED = ("-e", "mailwitness_fail_on=never")
+
+
+def evidence(output: Path, host: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((output / "evidence" / host / "host.json").read_text())
+    return found
+
+
+def test_the_documented_sudoers_give_an_ordinary_login_everything(lab: Lab, tmp_path: Path) -> None:
+    file = lab.machine("noroot").root / "etc/sudoers.d/mailwitness"
+    shutil.copy(ROOT / "docs" / "sudoers", file)
+    file.chmod(0o440)
+    try:
+        done = run(lab, tmp_path, "--limit", "noroot", "-e", "mailwitness_sudo=true", *NOT_JUDGED)
+    finally:
+        file.unlink()
+    assert evidence(tmp_path, "noroot")["agent"]["uid"] != 0
+    host = done.host("noroot")
+    assert (host["status"], host["reason"]) == ("audited", None)
+    outcomes = {finding["outcome"] for finding in host["findings"]}
+    assert outcomes == {"pass", "not-applicable"}
+
+
+def test_a_hung_doveconf_is_waited_for_once_and_costs_nothing_else(
+    lab: Lab, tmp_path: Path
+) -> None:
+    machine = lab.machine("plain")
+    included = "/etc/dovecot/host.conf"
+    machine.run(("sh", "-c", f"mv {included} {included}.kept; mkfifo {included}"))
+    try:
+        run(lab, tmp_path, "--limit", "plain", "--tags", "inspect", *NOT_JUDGED)
+    finally:
+        machine.run(("mv", f"{included}.kept", included))
+    found = evidence(tmp_path, "plain")
+    assert "no end within 10 s" in found["dovecot"]["missing"]
+    assert "not run" in found["access_control"]["dovecot_access_sockets"]["missing"]
+    assert found["agent"]["timings"][0]["collector"] == "dovecot"
+    assert found["postfix"]["services"]
+    assert all("pid" in socket["process"] for socket in found["sockets"])
+    assert {look["port"] for look in found["running"]} >= {25, 143}
+
+
+def test_another_instance_of_postfix_is_a_gap(lab: Lab, tmp_path: Path) -> None:
+    machine = lab.machine("legacy")
+    made = "postmulti -e init; postmulti -I postfix-out -e create; postmulti -i postfix-out -e "
+    machine.run(("sh", "-c", f"{made} enable"))
+    try:
+        done = run(lab, tmp_path, "--limit", "legacy", "--tags", "inspect", *NOT_JUDGED)
+    finally:
+        ended = "postmulti -i postfix-out -e disable; postmulti -i postfix-out -e destroy"
+        machine.run(("sh", "-c", ended))
+    assert evidence(tmp_path, "legacy")["postfix_instances"] == [
+        {"name": "postfix-out", "config_directory": "/etc/postfix-out", "enabled": True}
+    ]
+    assert "postfix-out, /etc/postfix-out: not inspected" in done.host("legacy")["reason"]
