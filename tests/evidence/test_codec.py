@@ -404,7 +404,7 @@ def _path(path: tuple[Any, ...]) -> str:
 
 def _is_free(path: tuple[Any, ...]) -> bool:
     """Whether the object there has keys of any name."""
-    return path[-1:] in {("settings",), ("overrides",), ("commands",)} or path == (
+    return path[-1:] in {("settings",), ("main",), ("overrides",), ("commands",)} or path == (
         "dovecot",
         "settings",
         "imap",
@@ -412,4 +412,4 @@ def _is_free(path: tuple[Any, ...]) -> bool:
 
 
 def _is_free_key(path: tuple[Any, ...]) -> bool:
-    return any(step in {"settings", "overrides", "commands"} for step in path[:-1])
+    return any(step in {"settings", "main", "overrides", "commands"} for step in path[:-1])
