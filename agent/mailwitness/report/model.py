@@ -16,6 +16,7 @@ from mailwitness.firewall.verdict import Reachability, Share, networks
 from mailwitness.policy.audit import Audit, Judged
 from mailwitness.policy.engine import Finding
 from mailwitness.policy.outcome import Outcome, Severity
+from mailwitness.resolver.offer import Offer
 
 SCHEMA = "mailwitness/report/1"
 
@@ -127,7 +128,39 @@ def _configured(setting: Configured | Missing | None) -> Json:
         "tls": _or_missing(setting.tls),
         "certificates": [_on_disk(file) for file in setting.certificates],
         "settings": setting.settings,
+        "origins": setting.origins,
+        "offer": _offer(setting.offer),
+        "scopes": [
+            {"where": scope.where, "offer": _offer(scope.offer)} for scope in setting.scopes
+        ],
     }
+
+
+def _offer(offer: Offer) -> Json:
+    versions = offer.versions
+    suites = offer.suites
+    return {
+        "versions": _missing(versions)
+        if isinstance(versions, Missing)
+        else [
+            {
+                "version": each.version,
+                "offered": _or_missing(each.offered),
+                "layer": each.layer,
+                "decided_by": each.decided_by,
+            }
+            for each in versions
+        ],
+        "suites": _missing(suites)
+        if isinstance(suites, Missing)
+        else {version: list(names) for version, names in suites.items()},
+        "mechanisms_before_tls": _mechanisms(offer.mechanisms_before_tls),
+        "mechanisms_inside_tls": _mechanisms(offer.mechanisms_inside_tls),
+    }
+
+
+def _mechanisms(names: tuple[str, ...] | Missing | None) -> Any:
+    return list(names) if isinstance(names, tuple) else _or_missing(names)
 
 
 def _on_disk(file: CertificateOnDisk) -> Json:
