@@ -21,10 +21,11 @@ from mailwitness.evidence.run import CONTROLLER, DEFAULT_PORTS, PlannedHost, Run
 from mailwitness.firewall.addresses import IntervalSet, parse_network
 from mailwitness.firewall.verdict import Answer
 from mailwitness.policy import profile
-from mailwitness.policy.audit import judge_fleet
+from mailwitness.policy.audit import judge_fleet, load_policy
 from mailwitness.policy.outcome import Outcome, Severity
 from mailwitness.probe.run import probe
 from mailwitness.probe.targets import Target
+from mailwitness.report import explain
 from mailwitness.report import reach as reach_report
 from mailwitness.report.interface import all_formats
 from mailwitness.report.model import SCHEMA, build
@@ -120,9 +121,9 @@ def _parser() -> argparse.ArgumentParser:
         "--policy",
         action="append",
         default=[],
-        metavar="NAME",
-        help="judge by this policy, whatever the inventory says; may be repeated "
-        f"({', '.join(profile.names())})",
+        metavar="POLICY",
+        help="judge by this policy, or the one in this file, whatever the inventory says; "
+        "may be repeated (`mailwitness policies` lists them)",
     )
     judging.add_argument(
         "--output", type=Path, metavar="DIR", help="write report.json and index.html there"
@@ -180,12 +181,22 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument("--format", choices=list(all_formats()), default="text")
     report.add_argument("--host", metavar="NAME", help="show this host alone")
 
-    checks = _command(commands, "checks", "list what is checked, or explain one check", _checks)
-    checks.add_argument("check", nargs="?", metavar="ID")
+    on_policies = _listing(commands, "policies", "list the policies", _policies)
+    policy = _command(on_policies, "show", "all that a policy asks, and where it stands", _policy)
+    policy.add_argument("policy", metavar="POLICY", help="a name, or a file that ends in .toml")
+
+    on_checks = _listing(commands, "checks", "list what is checked", _checks)
+    check = _command(on_checks, "show", "explain a check", _check)
+    check.add_argument("check", metavar="ID")
 
     agent = _command(commands, "agent", "build the agent that is shipped to hosts", _agent)
     agent.add_argument("output", type=Path, metavar="FILE", help="mailwitness-agent.pyz")
     return parser
+
+
+def _listing(commands: Any, name: str, title: str, run: Any) -> Any:
+    """A command that lists, and has commands of its own beneath it."""
+    return _command(commands, name, title, run).add_subparsers(metavar="COMMAND")
 
 
 def _command(
@@ -258,6 +269,7 @@ def _probe(arguments: argparse.Namespace) -> int:
         PlannedHost(
             name=target,
             address=target,
+            groups=(),
             names=tuple(arguments.name) or client_names((target,)),
             ports=ports,
             policies=(),
@@ -341,24 +353,29 @@ def _load_report(path: Path) -> dict[str, Any]:
     return report
 
 
-def _checks(arguments: argparse.Namespace) -> int:
+def _policies(_: argparse.Namespace) -> int:
+    for name in profile.names():
+        policy = profile.load(name)
+        print(f"{name:23} {policy.date:11} {policy.title}")
+    return OK
+
+
+def _policy(arguments: argparse.Namespace) -> int:
+    print(explain.policy(load_policy(arguments.policy, all_checks())), end="")
+    return OK
+
+
+def _checks(_: argparse.Namespace) -> int:
+    for check in all_checks():
+        print(f"{check.severity:9} {check.id:27} {check.title}")
+    return OK
+
+
+def _check(arguments: argparse.Namespace) -> int:
     checks = {check.id: check for check in all_checks()}
-    if arguments.check is None:
-        for check in checks.values():
-            print(f"{check.severity:9} {check.id:27} {check.title}")
-        return OK
     if arguments.check not in checks:
         raise UsageError(f"no check {arguments.check!r}; `mailwitness checks` lists them")
-    check = checks[arguments.check]
-    print(f"{check.id} ({check.severity}): {check.title}\n\n{check.rationale}\n")
-    for name in profile.names():
-        asked = profile.load(name).paragraph(check.id, relay=False)
-        if asked:
-            print(f"policy {name}: {asked}")
-    print(f"references: {', '.join(check.references)}")
-    for remedy in check.remedies:
-        print(f"\nremedy, {remedy.product or 'any'} {remedy.versions or '(all versions)'}:")
-        print("\n".join(f"  {line}" for line in remedy.text.splitlines()))
+    print(explain.check(checks[arguments.check]), end="")
     return OK
 
 

@@ -3,6 +3,7 @@
 ::
 
     run.json                       what the run set out to do
+    @policies/<name>.toml          policies that do not come with the program
     <host>/host.json               the agent's evidence, or the failure in its place
     <host>/probe@<vantage>.json    what that vantage saw, or the failure in its place
 
@@ -18,6 +19,11 @@ from mailwitness.evidence.codec import MAX_DOCUMENT_BYTES, Document, EvidenceErr
 def run_file(folder: Path) -> Path:
     """The plan of the run."""
     return folder / "run.json"
+
+
+def policies(folder: Path) -> Path:
+    """Where policies lie that do not come with the program; no host's encoded name is like this."""
+    return folder / "@policies"
 
 
 def host_file(folder: Path, host: str) -> Path:

@@ -106,3 +106,4 @@ class Check:
     # The witnesses that can tell. A host's look at itself is none of how it treats strangers.
     views: tuple[View, ...] = ("outside", "running")
     relay_severity: Severity = Severity.LOW  # on port 25
+    criteria: str | None = None  # the field of a profile with the numbers that it goes by

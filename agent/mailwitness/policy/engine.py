@@ -71,7 +71,7 @@ def _of_subject(
             advice = check.advise(Case(host, None, endpoint))
         yield Finding(
             check=check,
-            severity=check.relay_severity if relay else check.severity,
+            severity=verdict.severity or (check.relay_severity if relay else check.severity),
             endpoint=endpoint,
             verdict=verdict,
             policies=tuple(policies),
@@ -128,7 +128,10 @@ def _at(case: Case, look: Look) -> Case:
 def _merged(verdicts: Sequence[Verdict]) -> Verdict:
     details = dict.fromkeys(verdict.detail for verdict in verdicts)
     witnesses = dict.fromkeys(witness for verdict in verdicts for witness in verdict.witnesses)
-    return Verdict(verdicts[0].outcome, "; ".join(details), tuple(witnesses))
+    severities = [verdict.severity for verdict in verdicts if verdict.severity]
+    # One without a severity of its own has the check's, which is the worst of a graded one.
+    severity = severities[0] if len(severities) == len(verdicts) else None
+    return Verdict(verdicts[0].outcome, "; ".join(details), tuple(witnesses), severity)
 
 
 def _why_no_look(endpoint: Endpoint) -> str:
