@@ -20,8 +20,8 @@ from mailwitness.evidence.names import client_names
 from mailwitness.evidence.run import CONTROLLER, DEFAULT_PORTS, PlannedHost, Run
 from mailwitness.firewall.addresses import IntervalSet, parse_network
 from mailwitness.firewall.verdict import Answer
-from mailwitness.policy import profile
-from mailwitness.policy.audit import judge_fleet, load_policy
+from mailwitness.policy import baseline, profile, waiver
+from mailwitness.policy.audit import Borne, judge_fleet, load_policy
 from mailwitness.policy.outcome import Outcome, Severity
 from mailwitness.probe.run import probe
 from mailwitness.probe.targets import Target
@@ -96,6 +96,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         allowlist_file.AllowlistError,
         fleet.FleetError,
         profile.ProfileError,
+        waiver.WaiverError,
+        baseline.BaselineError,
     ) as error:
         print(f"mailwitness: {printable(str(error))}", file=sys.stderr)
         return USAGE
@@ -134,6 +136,16 @@ def _parser() -> argparse.ArgumentParser:
         default=Severity.HIGH.value,
         help="the least severity of a failed finding that makes the exit status 1 "
         "(default: %(default)s; never: the exit status is 0 whatever is found)",
+    )
+
+    judging.add_argument(
+        "--waivers", type=Path, metavar="FILE", help="in place of those of the inventory"
+    )
+    judging.add_argument(
+        "--baseline",
+        type=Path,
+        metavar="FILE",
+        help="accept what it has (made by `mailwitness baseline`), fail what is new",
     )
 
     judge = _command(commands, "judge", "judge stored evidence again", _judge, judging)
@@ -175,6 +187,12 @@ def _parser() -> argparse.ArgumentParser:
     reach.add_argument("port", type=_port, metavar="PORT")
     reach.add_argument("--from", dest="source", type=_network, metavar="CIDR")
     _add_evidence(reach)
+
+    accept = _command(
+        commands, "baseline", "accept what a report fails, so that new failures show", _baseline
+    )
+    accept.add_argument("report", type=Path, metavar="REPORT_JSON")
+    accept.add_argument("output", type=Path, metavar="FILE")
 
     report = _command(commands, "report", "show a report.json in another format", _report)
     report.add_argument("report", type=Path, metavar="REPORT_JSON")
@@ -230,7 +248,15 @@ def _judge(arguments: argparse.Namespace) -> int:
 
 
 def _judged(evidence: Path, arguments: argparse.Namespace) -> int:
-    audit = judge_fleet(fleet.read(evidence), arguments.policy, all_checks())
+    checks = all_checks()
+    given = arguments.waivers
+    files = [given] if given else sorted(folder.waivers(evidence).glob("*/*"))
+    ids = [check.id for check in checks]
+    borne = Borne(
+        tuple(each for file in files for each in waiver.read(file, ids)),
+        baseline.read(arguments.baseline) if arguments.baseline else None,
+    )
+    audit = judge_fleet(fleet.read(evidence), arguments.policy, checks, borne)
     report = build(audit, now())
     sys.stdout.write(all_formats()["text"].render(report))
     if arguments.output:
@@ -260,6 +286,14 @@ def _status(report: dict[str, Any], fail_on: str) -> int:
                 return FINDINGS
     lost = any(host["status"] in ("unreachable", "failed") for host in report["hosts"])
     return NOT_AUDITED if lost else OK
+
+
+def _baseline(arguments: argparse.Namespace) -> int:
+    found = baseline.of_report(_load_report(arguments.report))
+    arguments.output.parent.mkdir(parents=True, exist_ok=True)
+    folder.write(arguments.output, found)
+    print(f"{arguments.output}: accepts {len(found.accepts)} failures of {found.collected_at}")
+    return OK
 
 
 def _probe(arguments: argparse.Namespace) -> int:

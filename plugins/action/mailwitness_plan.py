@@ -19,11 +19,13 @@ try:
     from mailwitness.evidence.run import CONTROLLER, DEFAULT_PORTS, Allowlist, PlannedHost, Run
     from mailwitness.policy.audit import load_policy
     from mailwitness.policy.profile import ProfileError
+    from mailwitness.policy.waiver import WaiverError
+    from mailwitness.policy.waiver import read as read_waivers
 except ImportError:
     zipapp = None  # type: ignore[assignment]
 
 # Variables of the inventory that later versions judge; ignoring them must not be silent.
-_NOT_YET = ("mailwitness_waivers", "mailwitness_contacts")
+_NOT_YET = ("mailwitness_contacts",)
 
 
 class ActionModule(ActionBase):
@@ -51,7 +53,9 @@ class ActionModule(ActionBase):
         agent = zipapp.write(path)
         run = self._plan(variables, started)
         folder.write(folder.run_file(evidence), run)
-        self._keep_policies(variables["hostvars"], [host.name for host in run.hosts], evidence)
+        names = [host.name for host in run.hosts]
+        self._keep_policies(variables["hostvars"], names, evidence)
+        self._keep_waivers(variables["hostvars"], names, evidence)
         result["ansible_facts"] = {
             "mailwitness__output": str(output),
             "mailwitness__evidence": str(evidence),
@@ -116,6 +120,26 @@ class ActionModule(ActionBase):
                 kept.parent.mkdir(exist_ok=True)
                 kept.write_text(text, "utf-8")
 
+    def _keep_waivers(self, inventory: Any, hosts: list[str], evidence: Path) -> None:
+        """Each file once, however many hosts name it."""
+        files: dict[Path, None] = {}
+        ids = [check.id for check in all_checks()]
+        for host in hosts:
+            given = inventory[host].get("mailwitness_waivers")
+            if given:
+                file = _from_inventory(str(given), inventory[host])
+                try:
+                    read_waivers(file, ids)
+                except WaiverError as error:
+                    raise AnsibleActionFail(
+                        f"Inventory of {host}: mailwitness_waivers: {error}"
+                    ) from error
+                files[file] = None
+        for number, file in enumerate(files, start=1):
+            kept = folder.waivers(evidence) / str(number) / file.name
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            kept.write_text(file.read_text("utf-8"), "utf-8")
+
     def _host(self, name: str, its: Any) -> PlannedHost:
         for variable in _NOT_YET:
             if its.get(variable):
@@ -162,10 +186,13 @@ def _policies(its: Any) -> tuple[str, ...]:
 
 
 def _file(policy: str, its: Any) -> Path | None:
-    """Where a policy of one's own lies, from the inventory's folder on."""
-    if not policy.endswith(".toml"):
-        return None
-    return Path(its.get("inventory_dir") or ".").absolute() / Path(policy).expanduser()
+    """Where a policy of one's own lies."""
+    return _from_inventory(policy, its) if policy.endswith(".toml") else None
+
+
+def _from_inventory(path: str, its: Any) -> Path:
+    """Files are named from the inventory's folder on."""
+    return Path(its.get("inventory_dir") or ".").absolute() / Path(path).expanduser()
 
 
 def _content(path: str | None) -> str | None:

@@ -6,7 +6,7 @@ import pytest
 
 from mailwitness import checks
 from mailwitness.checks import all_checks
-from mailwitness.policy.engine import judge
+from mailwitness.policy.engine import judge, judge_waivers
 from mailwitness.policy.profile import load, names
 from tests.checks.cases import CASES, HERE, Case
 
@@ -17,7 +17,8 @@ CHECKS = {check.id: check for check in all_checks()}
 def test_case(case: Case, tmp_path: Path) -> None:
     policy, endpoint = case.content.get("policy"), case.content.get("endpoint")
     profiles = [load(policy)] if policy else []
-    findings = judge(case.host(tmp_path), profiles, [CHECKS[case.check]])
+    host, check = case.host(tmp_path), CHECKS[case.check]
+    findings = judge(host, profiles, [check]) or judge_waivers(host, case.waivers, [check])
     (finding,) = (found for found in findings if (found.endpoint and found.endpoint.id) == endpoint)
     assert finding.outcome == case.outcome, finding.verdict
     assert finding.verdict.detail

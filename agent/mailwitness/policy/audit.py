@@ -1,18 +1,22 @@
 """A whole run, judged: each host with the profiles that apply to it and what came of them."""
 
+import datetime
 import difflib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mailwitness.correlate.fleet import Fleet
 from mailwitness.correlate.host import Host
 from mailwitness.evidence import folder as evidence_folder
 from mailwitness.evidence.run import Run
+from mailwitness.policy.baseline import Accepted, Baseline
 from mailwitness.policy.check import Check
 from mailwitness.policy.eligibility import Eligible, eligibility
-from mailwitness.policy.engine import Finding, judge
+from mailwitness.policy.engine import Finding, in_order, judge, judge_waivers
+from mailwitness.policy.outcome import Outcome
 from mailwitness.policy.profile import DEFAULT_POLICIES, Profile, ProfileError, load
+from mailwitness.policy.waiver import State, Waiver, state
 
 
 @dataclass(frozen=True)
@@ -22,7 +26,7 @@ class Judged:
     host: Host
     policies: tuple[str, ...]
     findings: tuple[Finding, ...]
-    eligibility: tuple[Eligible, ...]
+    eligibility: tuple[Eligible, ...]  # as a client finds it, whatever has been waived
 
 
 @dataclass(frozen=True)
@@ -31,27 +35,74 @@ class Audit:
 
     run: Run
     hosts: tuple[Judged, ...]
+    waivers: tuple[tuple[Waiver, State], ...]
+    baseline: Baseline | None
 
 
-def judge_fleet(fleet: Fleet, policies: Sequence[str], checks: Sequence[Check]) -> Audit:
+@dataclass(frozen=True)
+class Borne:
+    """Failures that are borne: by waivers until their day, by a baseline until they change."""
+
+    waivers: tuple[Waiver, ...] = ()
+    baseline: Baseline | None = None
+
+
+def judge_fleet(
+    fleet: Fleet, policies: Sequence[str], checks: Sequence[Check], borne: Borne | None = None
+) -> Audit:
     """Judge every host by `policies`; where none are given, by those of its inventory.
 
     Raises:
         ProfileError: a policy is named that does not exist, or asks for what no check asks.
     """
+    borne = borne or Borne()
     own = evidence_folder.policies(fleet.folder)
     named = {
         name: load_policy(name, checks, own)
         for host in fleet.hosts
         for name in _names(host, policies)
     }
-    return Audit(
-        fleet.run,
-        tuple(
-            _judged(host, [named[name] for name in _names(host, policies)], checks)
-            for host in fleet.hosts
-        ),
+    judged = [
+        _judged(host, [named[name] for name in _names(host, policies)], checks)
+        for host in fleet.hosts
+    ]
+    # Evidence is judged as of its own time, and a waiver of that day's failures, too.
+    day = datetime.date.fromisoformat(fleet.run.started_at[:10])
+    bearing = [_bearing(host, borne, day) for host in judged]
+    used = {finding.waiver for host in bearing for finding in host.findings}
+    states = tuple(
+        (waiver, state(waiver, fleet.run.hosts, day, matched=waiver in used))
+        for waiver in borne.waivers
     )
+    hosts = tuple(_with_waivers(host, states, checks) for host in bearing)
+    return Audit(fleet.run, hosts, states, borne.baseline)
+
+
+def _bearing(judged: Judged, borne: Borne, day: datetime.date) -> Judged:
+    """With each failure that is borne knowing by what."""
+    plan = judged.host.plan
+    waivers = [each for each in borne.waivers if each.names(plan) and day <= each.expires]
+    accepts = set(borne.baseline.accepts) if borne.baseline else set()
+    findings = []
+    for finding in judged.findings:
+        if finding.outcome is Outcome.FAIL:
+            check = finding.check.id
+            endpoint = finding.endpoint.id if finding.endpoint else None
+            waiver = next((each for each in waivers if each.covers(check, endpoint)), None)
+            known = Accepted(plan.name, check, endpoint, finding.verdict.detail) in accepts
+            findings.append(replace(finding, waiver=waiver, in_baseline=known))
+        else:
+            findings.append(finding)
+    return replace(judged, findings=tuple(findings))
+
+
+def _with_waivers(
+    judged: Judged, states: Sequence[tuple[Waiver, State]], checks: Sequence[Check]
+) -> Judged:
+    """With what there is to say of the waivers themselves."""
+    own = [(waiver, its) for waiver, its in states if waiver.names(judged.host.plan)]
+    said = judge_waivers(judged.host, own, checks)
+    return replace(judged, findings=in_order((*judged.findings, *said)))
 
 
 def load_policy(name: str, checks: Sequence[Check], own: Path | None = None) -> Profile:

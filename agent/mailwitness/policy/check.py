@@ -14,6 +14,7 @@ from mailwitness.evidence.missing import Missing
 from mailwitness.evidence.probe import Session
 from mailwitness.policy.outcome import Severity, Verdict, Witness, known
 from mailwitness.policy.profile import Profile
+from mailwitness.policy.waiver import State, Waiver
 
 
 class Scope(Enum):
@@ -22,6 +23,7 @@ class Scope(Enum):
     HOST = "host"
     ENDPOINT = "endpoint"
     LOOK = "look"  # each conversation with an endpoint; the engine folds the answers into one
+    WAIVERS = "waivers"  # a host once more, when its failures have met their waivers
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,7 @@ class Case:
     _profile: Profile | None = None
     _endpoint: Endpoint | None = None
     _look: Look | None = None
+    waivers: tuple[tuple[Waiver, State], ...] = ()  # that name the host, for Scope.WAIVERS
 
     @property
     def endpoint(self) -> Endpoint:

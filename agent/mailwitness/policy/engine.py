@@ -9,6 +9,7 @@ from mailwitness.evidence.missing import Missing
 from mailwitness.policy.check import Case, Check, Remedy, Scope
 from mailwitness.policy.outcome import NotKnownError, Outcome, Severity, Verdict
 from mailwitness.policy.profile import Profile
+from mailwitness.policy.waiver import State, Waiver
 
 
 @dataclass(frozen=True)
@@ -21,10 +22,16 @@ class Finding:
     verdict: Verdict
     policies: tuple[str, ...]
     remedies: tuple[Remedy, ...]
+    waiver: Waiver | None = None  # in force
+    in_baseline: bool = False
 
     @property
     def outcome(self) -> Outcome:
-        """The verdict's."""
+        """The verdict's, or what a waiver or the baseline makes of a failure."""
+        if self.verdict.outcome is Outcome.FAIL and self.waiver:
+            return Outcome.WAIVED
+        if self.verdict.outcome is Outcome.FAIL and self.in_baseline:
+            return Outcome.ACCEPTED
         return self.verdict.outcome
 
 
@@ -36,6 +43,24 @@ def judge(host: Host, profiles: Sequence[Profile], checks: Iterable[Check]) -> t
         for endpoint in _subjects(host, check)
         for finding in _of_subject(host, endpoint, check, profiles)
     ]
+    return in_order(findings)
+
+
+def judge_waivers(
+    host: Host, waivers: Sequence[tuple[Waiver, State]], checks: Iterable[Check]
+) -> tuple[Finding, ...]:
+    """What the checks of waivers say of those that name the host."""
+    found = []
+    for check in checks:
+        if check.scope is Scope.WAIVERS:
+            verdict = _ask(check, Case(host, waivers=tuple(waivers)))
+            remedies = check.remedies if verdict.outcome is Outcome.FAIL else ()
+            found.append(Finding(check, check.severity, None, verdict, (), remedies))
+    return tuple(found)
+
+
+def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """The worst first."""
     return tuple(sorted(findings, key=_worst_first))
 
 
@@ -48,7 +73,7 @@ def _worst_first(finding: Finding) -> tuple[int, int, int, str]:
 def _subjects(host: Host, check: Check) -> Iterator[Endpoint | None]:
     if check.scope is Scope.HOST:
         yield None
-    elif host.status != "unreachable":
+    elif check.scope is not Scope.WAIVERS and host.status != "unreachable":
         yield from (endpoint for endpoint in host.endpoints if endpoint.in_service)
 
 

@@ -15,11 +15,18 @@ _LONGEST = 4000  # of one text: more than any sentence that a reader would read
 # With tabulate's two spaces between columns both tables stay within 100 columns.
 _HOST_WIDTHS = [24, 12, 24, 30]
 _LIST_WIDTHS = [20, 16, 5, 8, 24, 16]
+_WAIVER_WIDTHS = [16, 24, 16, 10, 26]
 _FINDING_WIDTHS = [8, 16, 25, 16, 27]
 
 
 def _render(report: dict[str, Any]) -> str:
-    parts = [_head(report), _hosts(report), _findings(report), _allowlists(report)]
+    parts = [
+        _head(report),
+        _hosts(report),
+        _findings(report),
+        _allowlists(report),
+        _waivers(report),
+    ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -29,6 +36,8 @@ def _head(report: dict[str, Any]) -> str:
         f"mailwitness {report['tool']['version']}: {report['summary']['hosts']} hosts ({statuses})",
         f"evidence of {report['collected_at']}, policies: {', '.join(report['policies'])}",
     ]
+    if report["baseline"]:
+        lines.append(f"what failed on {report['baseline']} already is accepted, by the baseline")
     if report["note"]:
         lines.insert(0, f"NOTE: {report['note']}")
     return "\n".join(map(printable, lines))
@@ -88,6 +97,22 @@ def _allowlists(report: dict[str, Any]) -> str:
     return tabulate(rows, headers, maxcolwidths=_LIST_WIDTHS, disable_numparse=True) if rows else ""
 
 
+def _waivers(report: dict[str, Any]) -> str:
+    rows = [
+        [
+            waiver["state"],
+            waiver["check"],
+            printable(few([*waiver["hosts"], *waiver["groups"]])),
+            waiver["expires"],
+            printable(f"{waiver['owner']}: {waiver['reason']}"),
+        ]
+        for waiver in report["waivers"]
+    ]
+    headers = ["waiver", "check", "hosts, groups", "until", "by whom, why"]
+    widths = _WAIVER_WIDTHS
+    return tabulate(rows, headers, maxcolwidths=widths, disable_numparse=True) if rows else ""
+
+
 def _grouped(
     findings: list[dict[str, Any]],
 ) -> Iterator[tuple[str, str, list[dict[str, Any]]]]:
@@ -118,9 +143,10 @@ def _unique(words: Iterable[str]) -> list[str]:
 def _failures(host: dict[str, Any]) -> str:
     failed = [f["severity"] for f in host["findings"] if f["outcome"] == "fail"]
     counts = [f"{failed.count(level)} {level}" for level in _SEVERITIES if level in failed]
-    unknown = sum(f["outcome"] == "not-assessed" for f in host["findings"])
-    if unknown:
-        counts.append(f"{unknown} not assessed")
+    for outcome in ("waived", "accepted", "not-assessed"):
+        number = sum(f["outcome"] == outcome for f in host["findings"])
+        if number:
+            counts.append(f"{number} {outcome.replace('-', ' ')}")
     return ", ".join(counts) or "none"
 
 
