@@ -51,6 +51,12 @@ def test_what_is_to_be_phased_out_fails_lightly(tmp_path: Path) -> None:
     assert severities == {("ncsc-nl-2025-05",): "low", ("bsi-tr-02102-2",): "high"}
 
 
+def test_a_check_explains_checks_that_there_are() -> None:
+    explained = {name for check in CHECKS.values() for one in check.explains for name in one.checks}
+    assert explained
+    assert explained <= set(CHECKS)
+
+
 def test_every_case_is_of_a_check() -> None:
     assert {path.name for path in HERE.iterdir() if path.is_dir() and "__" not in path.name} <= set(
         CHECKS

@@ -15,6 +15,16 @@ from mailwitness.policy.outcome import (
     passed,
 )
 
+IMAP_PORTS = (993, 143)
+SUBMISSION_PORTS = (465, 587)
+AVAILABILITY = ("imap-available", "smtp-submission-available")
+
+
+def nobody_gets_through(case: Case, _: Verdict) -> bool:
+    """Whether every vantage that looked at the endpoint found it shut."""
+    seen = [seen.reach.state for _, seen in case.endpoint.observations()]
+    return bool(seen) and "open" not in seen
+
 
 def available(case: Case, what: str, ports: Iterable[int]) -> Verdict:
     """Passes where some vantage has a TLS conversation on one of `ports`."""

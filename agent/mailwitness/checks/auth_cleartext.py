@@ -1,7 +1,8 @@
 """No password mechanism is offered before TLS."""
 
 from mailwitness.correlate.login import readable_logins
-from mailwitness.policy.check import Case, Check, Remedy, Scope
+from mailwitness.evidence.missing import Missing
+from mailwitness.policy.check import Case, Check, Explains, Remedy, Scope
 from mailwitness.policy.outcome import Severity, Verdict, failed, known, not_applicable, passed
 
 
@@ -17,6 +18,14 @@ def _judge(case: Case) -> Verdict:
     return passed("no password mechanism before TLS")
 
 
+def _tls_is_offered(case: Case, _: Verdict) -> bool:
+    """Then it is these logins alone that make TLS optional."""
+    looks = list(case.endpoint.looks("outside"))
+    return bool(looks) and all(
+        not isinstance(look.session, Missing) and look.session.offers_tls for look in looks
+    )
+
+
 CHECK = Check(
     id="auth-cleartext",
     title="Passwords are accepted without TLS",
@@ -27,6 +36,7 @@ CHECK = Check(
     scope=Scope.LOOK,
     views=("outside",),  # from the host itself Dovecot holds every connection for secured
     judge=_judge,
+    explains=(Explains(("tls-required",), when=_tls_is_offered),),
     remedies=(
         Remedy(
             "dovecot",

@@ -14,6 +14,7 @@ from mailwitness.policy.baseline import Accepted, Baseline
 from mailwitness.policy.check import Check
 from mailwitness.policy.eligibility import Eligible, eligibility
 from mailwitness.policy.engine import Finding, in_order, judge, judge_waivers
+from mailwitness.policy.folding import fold
 from mailwitness.policy.outcome import Outcome
 from mailwitness.policy.profile import DEFAULT_POLICIES, Profile, ProfileError, load
 from mailwitness.policy.waiver import State, Waiver, state
@@ -102,7 +103,7 @@ def _with_waivers(
     """With what there is to say of the waivers themselves."""
     own = [(waiver, its) for waiver, its in states if waiver.names(judged.host.plan)]
     said = judge_waivers(judged.host, own, checks)
-    return replace(judged, findings=in_order((*judged.findings, *said)))
+    return replace(judged, findings=in_order((*fold(judged.host, judged.findings), *said)))
 
 
 def load_policy(name: str, checks: Sequence[Check], own: Path | None = None) -> Profile:

@@ -12,7 +12,7 @@ from mailwitness.correlate.host import Host
 from mailwitness.evidence.host import Software
 from mailwitness.evidence.missing import Missing
 from mailwitness.evidence.probe import Session
-from mailwitness.policy.outcome import Severity, Verdict, Witness, known
+from mailwitness.policy.outcome import Outcome, Severity, Verdict, Witness, known
 from mailwitness.policy.profile import Profile
 from mailwitness.policy.waiver import State, Waiver
 
@@ -87,6 +87,19 @@ class Case:
 
 
 @dataclass(frozen=True)
+class Explains:
+    """What follows from the failure of a check, at the same port or, of a host's, anywhere on it.
+
+    A remedy of the failure must clear it as well: `when` sees to that. It gets the host with the
+    failing endpoint, and the verdict that may follow from it.
+    """
+
+    checks: tuple[str, ...]  # ids; none: every check
+    outcome: Outcome = Outcome.FAIL
+    when: Callable[[Case, Verdict], bool] | None = None
+
+
+@dataclass(frozen=True)
 class Check:
     """One question to a mail host.
 
@@ -109,4 +122,6 @@ class Check:
     # The witnesses that can tell. A host's look at itself is none of how it treats strangers.
     views: tuple[View, ...] = ("outside", "running")
     relay_severity: Severity = Severity.LOW  # on port 25
+    explains: tuple[Explains, ...] = ()
+    ports: tuple[int, ...] = ()  # of a check of the host: those that it is about
     criteria: str | None = None  # the field of a profile with the numbers that it goes by

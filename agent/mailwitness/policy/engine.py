@@ -24,6 +24,7 @@ class Finding:
     remedies: tuple[Remedy, ...]
     waiver: Waiver | None = None  # in force
     in_baseline: bool = False
+    causes: tuple[tuple[str, str | None], ...] = ()  # the failures that it follows from
 
     @property
     def outcome(self) -> Outcome:

@@ -30,7 +30,7 @@ def build(audit: Audit, generated_at: str) -> Json:
     """The whole of report.json; `generated_at` is UTC, ISO 8601 with Z."""
     hosts = [_host(judged) for judged in audit.hosts]
     findings = [finding for host in hosts for finding in host["findings"]]
-    failed = (f["severity"] for f in findings if f["outcome"] == Outcome.FAIL)
+    failed = (f["severity"] for f in findings if f["outcome"] == Outcome.FAIL and not f["causes"])
     return {
         "schema": SCHEMA,
         "generated_at": generated_at,
@@ -100,6 +100,7 @@ def _finding(finding: Finding) -> Json:
         "check": check.id,
         "outcome": finding.outcome.value,
         "waiver": finding.waiver and _waiver(finding.waiver),
+        "causes": [{"check": check, "endpoint": where} for check, where in finding.causes],
         "severity": finding.severity.value,
         "endpoint": finding.endpoint.id if finding.endpoint else None,
         "title": check.title,

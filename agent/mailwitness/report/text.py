@@ -61,16 +61,19 @@ def _findings(report: dict[str, Any]) -> str:
     rows = []
     for host in report["hosts"]:
         failed = [
-            finding for finding in host["findings"] if finding["outcome"] in ("fail", "error")
+            finding
+            for finding in host["findings"]
+            if finding["outcome"] in ("fail", "error") and not finding["causes"]
         ]
         for severity, check, alike in _grouped(failed):
+            what = printable("; ".join(_unique(finding["detail"] for finding in alike)))
             rows.append(
                 [
                     severity,
                     printable(host["name"]),
                     check,
                     "\n".join(_unique(finding["endpoint"] or "" for finding in alike)),
-                    printable("; ".join(_unique(finding["detail"] for finding in alike))),
+                    what + _folded(host, alike),
                 ]
             )
     if not rows:
@@ -113,6 +116,17 @@ def _waivers(report: dict[str, Any]) -> str:
     return tabulate(rows, headers, maxcolwidths=widths, disable_numparse=True) if rows else ""
 
 
+def _folded(host: dict[str, Any], roots: list[dict[str, Any]]) -> str:
+    """The failures that follow from these."""
+    causes = [{"check": root["check"], "endpoint": root["endpoint"]} for root in roots]
+    follow = _unique(
+        finding["check"]
+        for finding in host["findings"]
+        if finding["outcome"] == "fail" and any(cause in causes for cause in finding["causes"])
+    )
+    return f"\nhence {', '.join(follow)}" if follow else ""
+
+
 def _grouped(
     findings: list[dict[str, Any]],
 ) -> Iterator[tuple[str, str, list[dict[str, Any]]]]:
@@ -141,10 +155,11 @@ def _unique(words: Iterable[str]) -> list[str]:
 
 
 def _failures(host: dict[str, Any]) -> str:
-    failed = [f["severity"] for f in host["findings"] if f["outcome"] == "fail"]
+    roots = [finding for finding in host["findings"] if not finding["causes"]]
+    failed = [f["severity"] for f in roots if f["outcome"] == "fail"]
     counts = [f"{failed.count(level)} {level}" for level in _SEVERITIES if level in failed]
     for outcome in ("waived", "accepted", "not-assessed"):
-        number = sum(f["outcome"] == outcome for f in host["findings"])
+        number = sum(f["outcome"] == outcome for f in roots)
         if number:
             counts.append(f"{number} {outcome.replace('-', ' ')}")
     return ", ".join(counts) or "none"
