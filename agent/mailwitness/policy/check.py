@@ -28,11 +28,19 @@ class Scope(Enum):
 
 @dataclass(frozen=True)
 class Remedy:
-    """What to type on the host, for a product and a range of its versions (PEP 440, "" is all)."""
+    """What to type on the host, for a product and a range of its versions (PEP 440, "" is all).
+
+    `settings` are what `mailwitness remedy` can write into a playbook: for dovecot lines of its
+    configuration, for postfix calls of postconf without its name. One without any, and with
+    `reload`, takes a reload alone.
+    """
 
     product: str
     versions: str
     text: str
+    settings: tuple[str, ...] = ()
+    reload: bool = False
+    proven: tuple[str, ...] = ()  # the releases on which a lab host was cured by it
 
     def fits(self, software: tuple[Software, ...]) -> bool:
         """Whether the host has this product in such a version; what is unknown fits."""
