@@ -1,6 +1,10 @@
 """What is configured to listen does."""
 
-from mailwitness.checks._availability import AVAILABILITY, nobody_gets_through
+from mailwitness.checks._availability import (
+    AVAILABILITY,
+    for_want_of_a_connection,
+    nobody_gets_through,
+)
 from mailwitness.policy.check import Case, Check, Explains, Remedy, Scope
 from mailwitness.policy.outcome import (
     Outcome,
@@ -47,7 +51,7 @@ CHECK = Check(
     always=True,
     explains=(
         Explains(AVAILABILITY, when=nobody_gets_through),
-        Explains((), Outcome.NOT_ASSESSED, when=nobody_gets_through),
+        Explains((), Outcome.NOT_ASSESSED, when=for_want_of_a_connection),
     ),
     relay_severity=Severity.HIGH,
     remedies=(

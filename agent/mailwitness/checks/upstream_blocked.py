@@ -2,7 +2,11 @@
 
 from collections.abc import Iterator
 
-from mailwitness.checks._availability import AVAILABILITY, nobody_gets_through
+from mailwitness.checks._availability import (
+    AVAILABILITY,
+    for_want_of_a_connection,
+    nobody_gets_through,
+)
 from mailwitness.correlate.endpoint import Endpoint
 from mailwitness.correlate.filtered import all_admitted, shares
 from mailwitness.evidence.probe import Observation
@@ -69,7 +73,7 @@ CHECK = Check(
     always=True,
     explains=(
         Explains(AVAILABILITY, when=nobody_gets_through),
-        Explains((), Outcome.NOT_ASSESSED, when=nobody_gets_through),
+        Explains((), Outcome.NOT_ASSESSED, when=for_want_of_a_connection),
     ),
     views=("outside", "filtered"),
     remedies=(

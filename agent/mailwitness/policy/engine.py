@@ -11,6 +11,9 @@ from mailwitness.policy.outcome import NotKnownError, Outcome, Severity, Verdict
 from mailwitness.policy.profile import Profile
 from mailwitness.policy.waiver import State, Waiver
 
+# How the reason begins of a check that had no conversation to judge.
+NO_CONNECTION = "no connection came about: "
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -167,4 +170,4 @@ def _why_no_look(endpoint: Endpoint) -> str:
         else f"{seen.vantage}: {seen.observation.reach.state}"
         for seen in endpoint.outside
     )
-    return "no connection came about: " + ("; ".join(reasons) or "nobody looked from outside")
+    return NO_CONNECTION + ("; ".join(reasons) or "nobody looked from outside")
