@@ -25,7 +25,7 @@ from mailwitness.policy.audit import Borne, judge_fleet, load_policy
 from mailwitness.policy.outcome import Outcome, Severity
 from mailwitness.probe.run import probe
 from mailwitness.probe.targets import Target
-from mailwitness.report import explain
+from mailwitness.report import explain, remedy
 from mailwitness.report import reach as reach_report
 from mailwitness.report.interface import all_formats
 from mailwitness.report.model import SCHEMA, build
@@ -207,6 +207,17 @@ def _parser() -> argparse.ArgumentParser:
     check = _command(on_checks, "show", "explain a check", _check)
     check.add_argument("check", metavar="ID")
 
+    cure = _command(
+        commands, "remedy", "write the remedies of a report as a playbook; nothing is run", _remedy
+    )
+    cure.add_argument("report", type=Path, metavar="REPORT_JSON")
+    cure.add_argument(
+        "--host",
+        action="append",
+        metavar="NAME",
+        help="may be repeated; default: every host of the report",
+    )
+
     agent = _command(commands, "agent", "build the agent that is shipped to hosts", _agent)
     agent.add_argument("output", type=Path, metavar="FILE", help="mailwitness-agent.pyz")
     return parser
@@ -372,6 +383,16 @@ def _report(arguments: argparse.Namespace) -> int:
             raise UsageError(f"{arguments.report}: no host {arguments.host!r}; there are: {names}")
         report["hosts"] = hosts
     sys.stdout.write(all_formats()[arguments.format].render(report))
+    return OK
+
+
+def _remedy(arguments: argparse.Namespace) -> int:
+    report = _load_report(arguments.report)
+    there = [host["name"] for host in report["hosts"]]
+    for name in arguments.host or ():
+        if name not in there:
+            raise UsageError(f"{arguments.report}: no host {name!r}; there are: {', '.join(there)}")
+    sys.stdout.write(remedy.playbook(report, arguments.host or there))
     return OK
 
 

@@ -43,14 +43,22 @@ CHECK = Check(
             "<2.4",
             "disable_plaintext_auth = yes\nand see that login_trusted_networks does not hold the "
             "clients' addresses. Then: doveconf -n >/dev/null && doveadm reload",
+            settings=("disable_plaintext_auth = yes",),
+            proven=("Debian 11", "Debian 12"),
         ),
         Remedy(
             "dovecot",
             ">=2.4",
             "auth_allow_cleartext = no\nThen: doveconf -n >/dev/null && doveadm reload",
+            settings=("auth_allow_cleartext = no",),
+            proven=("Debian 13",),
         ),
         Remedy(
-            "postfix", "", "postconf -e smtpd_tls_auth_only=yes; postfix check && postfix reload"
+            "postfix",
+            "",
+            "postconf -e smtpd_tls_auth_only=yes; postfix check && postfix reload",
+            settings=("-e 'smtpd_tls_auth_only = yes'",),
+            proven=("Debian 11", "Debian 12", "Debian 13"),
         ),
     ),
 )

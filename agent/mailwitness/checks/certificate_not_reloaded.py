@@ -116,12 +116,15 @@ CHECK = Check(
             "",
             "doveadm reload\nand let the renewal do it: certbot reconfigure --cert-name NAME "
             "--deploy-hook 'doveadm reload'",
+            reload=True,
+            proven=("Debian 12",),
         ),
         Remedy(
             "postfix",
             "",
             "postfix reload\nand let the renewal do it: certbot reconfigure --cert-name NAME "
             "--deploy-hook 'postfix reload'",
+            reload=True,
         ),
     ),
 )

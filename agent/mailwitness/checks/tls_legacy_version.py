@@ -61,11 +61,14 @@ CHECK = Check(
             "<2.3",
             "ssl_protocols = !SSLv3 !TLSv1 !TLSv1.1\n"
             "Then: doveconf -n >/dev/null && doveadm reload",
+            settings=("ssl_protocols = !SSLv3 !TLSv1 !TLSv1.1",),
         ),
         Remedy(
             "dovecot",
             ">=2.3",
             "ssl_min_protocol = TLSv1.2\nThen: doveconf -n >/dev/null && doveadm reload",
+            settings=("ssl_min_protocol = TLSv1.2",),
+            proven=("Debian 11", "Debian 12", "Debian 13"),
         ),
         Remedy(
             "postfix",
@@ -73,12 +76,22 @@ CHECK = Check(
             "postconf -e 'smtpd_tls_protocols = !SSLv2, !SSLv3, !TLSv1, !TLSv1.1' "
             "'smtpd_tls_mandatory_protocols = !SSLv2, !SSLv3, !TLSv1, !TLSv1.1'; "
             "postfix check && postfix reload",
+            settings=(
+                "-e 'smtpd_tls_protocols = !SSLv2, !SSLv3, !TLSv1, !TLSv1.1'",
+                "-e 'smtpd_tls_mandatory_protocols = !SSLv2, !SSLv3, !TLSv1, !TLSv1.1'",
+            ),
+            proven=("Debian 11",),
         ),
         Remedy(
             "postfix",
             ">=3.6",
             "postconf -e 'smtpd_tls_protocols = >=TLSv1.2' "
             "'smtpd_tls_mandatory_protocols = >=TLSv1.2'; postfix check && postfix reload",
+            settings=(
+                "-e 'smtpd_tls_protocols = >=TLSv1.2'",
+                "-e 'smtpd_tls_mandatory_protocols = >=TLSv1.2'",
+            ),
+            proven=("Debian 12", "Debian 13"),
         ),
     ),
 )
