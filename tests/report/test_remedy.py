@@ -2,6 +2,8 @@
 
 import copy
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -111,3 +113,17 @@ def test_a_proven_remedy_is_one_that_a_playbook_can_hold(check: Any) -> None:
     for remedy in check.remedies:
         assert not remedy.proven or remedy.settings or remedy.reload
         assert not remedy.settings or remedy.product in ("dovecot", "postfix")
+
+
+def test_ansible_lint_has_nothing_against_it(report: dict[str, Any], tmp_path: Path) -> None:
+    file = tmp_path / "remedies.yml"
+    file.write_text(playbook(report, [host["name"] for host in report["hosts"]]))
+    tool = Path(sys.executable).with_name("ansible-lint")
+    done = subprocess.run(
+        (tool, "--offline", "--nocolor", "--profile", "production", file),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -44,6 +44,8 @@ class Remedy:
 
     def fits(self, software: tuple[Software, ...]) -> bool:
         """Whether the host has this product in such a version; what is unknown fits."""
+        if not self.product:
+            return True
         stated = [item.version for item in software if item.product == self.product]
         if not stated:
             return not software

@@ -1,6 +1,7 @@
 """The remedies of a report as an Ansible playbook, to be read by a human and then run."""
 
 import shlex
+import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -51,10 +52,13 @@ def playbook(report: Json, hosts: Sequence[str]) -> str:
 
 
 class _Plain(yaml.SafeDumper):
-    """Without references from one place of the file to another."""
+    """As people write it: lists indented, no references from one place to another."""
 
     def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002
         return True
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> Any:  # noqa: ARG002, FBT001, FBT002
+        return super().increase_indent(flow, indentless=False)
 
 
 def _plan(host: Json) -> _Plan:
@@ -105,7 +109,9 @@ def _comments(name: str, plan: _Plan) -> str:
     lines = [f"#\n# {printable(name)}, by hand:"]
     for why, text in dict.fromkeys(plan.by_hand):
         lines.append(f"#   {printable(why)}")
-        lines += (f"#     {printable(line)}" for line in text.splitlines())
+        for line in text.splitlines():
+            wrapped = textwrap.wrap(printable(line), 90, break_on_hyphens=False)
+            lines += (f"#     {part}" for part in wrapped)
     return "\n".join(lines) + "\n"
 
 
@@ -238,7 +244,6 @@ def _dovecot(settings: dict[str, list[str]]) -> Iterator[Json]:
             "ansible.builtin.lineinfile": {
                 **_line(_DROP_IN, setting),
                 "backup": True,
-                "mode": "0644",
             },
             "notify": "Reload Dovecot",
         }
@@ -257,7 +262,13 @@ def _dovecot(settings: dict[str, list[str]]) -> Iterator[Json]:
 
 def _line(path: str, setting: str) -> Json:
     name = setting.partition("=")[0].strip()
-    return {"path": path, "regexp": rf"^{name}\s*=", "line": setting, "create": True}
+    return {
+        "path": path,
+        "regexp": rf"^{name}\s*=",
+        "line": setting,
+        "create": True,
+        "mode": "0644",
+    }
 
 
 def _reload(product: str) -> Iterator[Json]:
