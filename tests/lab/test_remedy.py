@@ -29,6 +29,7 @@ postfix reload
 FAULTS = {
     "legacy": "",
     "stale": "",
+    "plain": "",
     "good": """
 cat >/etc/dovecot/host.conf <<END
 ssl = yes
@@ -54,6 +55,7 @@ SUITES = {
     "legacy": "Debian 11",
     "good": "Debian 12",
     "stale": "Debian 12",
+    "plain": "Debian 11",
     "dovecot24": "Debian 13",
 }
 CURED = {
@@ -61,6 +63,7 @@ CURED = {
     "good": {"tls-legacy-version", "auth-cleartext", "tls-required"},
     "dovecot24": {"tls-legacy-version", "auth-cleartext", "tls-required"},
     "stale": {"certificate-not-reloaded"},
+    "plain": {"imap-available"},
 }
 LIMIT = ("--limit", ",".join(FAULTS))
 
@@ -92,7 +95,7 @@ def cure(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cure]:
         unchanged = states == {name: _configuration(machine) for name, machine in machines.items()}
         applied = _ansible(lab, written, "--diff")
         after = run(lab, folder / "after", *LIMIT)
-        again = _ansible(lab, written, "--limit", "legacy,good,dovecot24")
+        again = _ansible(lab, written, "--limit", "legacy,good,dovecot24,plain")
         yield Cure(before, written, checked, unchanged, applied, again, after)
     finally:
         for machine in machines.values():
@@ -143,13 +146,11 @@ def test_the_fault_is_found_and_after_the_remedy_it_is_gone(cure: Cure, name: st
 def test_mail_still_answers(lab: Lab, cure: Cure, name: str) -> None:
     assert cure.applied.returncode == 0
     client = connector(lab, name)
-    ports = {endpoint["port"] for endpoint in cure.before.host(name)["endpoints"]}
-    assert {993, 587} <= ports
     trusted = name != "legacy"  # its certificate is another matter
     client = type(client)(**{**vars(client), "verify": trusted})
-    assert client.reads_by(993)
     assert client.reads_by(143)
-    assert client.sends_by(587)
+    # Of `plain` IMAP alone could be cured: which certificate is Postfix's nobody has said.
+    assert client.reads_by(993) == client.sends_by(587) == (name != "plain")
 
 
 def test_check_mode_shows_the_difference_and_makes_none(cure: Cure) -> None:
@@ -162,7 +163,7 @@ def test_check_mode_shows_the_difference_and_makes_none(cure: Cure) -> None:
 def test_a_second_run_changes_nothing(cure: Cure) -> None:
     assert cure.again.returncode == 0, cure.again.stdout
     recap = cure.again.stdout.rpartition("PLAY RECAP")[2]
-    assert recap.count("changed=0") == 3, recap
+    assert recap.count("changed=0") == 4, recap
 
 
 def test_files_that_changed_are_kept(lab: Lab, cure: Cure) -> None:
@@ -190,7 +191,7 @@ def test_what_the_checks_say_to_be_proven_is_what_is_proven_here(cure: Cure) -> 
                 (check, remedy["product"], remedy["versions"], suite)
                 for remedy in finding["remedies"]
                 # A failure that goes with its root is cured by the root's remedy, not its own.
-                if cured and not finding["causes"] and remedy["product"] == products[endpoint]
+                if cured and not finding["causes"] and remedy["product"] == products.get(endpoint)
             }
     claimed = {
         (check.id, remedy.product, remedy.versions, suite)

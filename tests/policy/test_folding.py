@@ -134,3 +134,22 @@ def test_the_summary_counts_roots(report: dict[str, Any]) -> None:
     ]
     assert sum(report["summary"]["by_severity"].values()) == len(roots)
     assert report["summary"]["by_outcome"]["fail"] > len(roots)
+
+
+def test_a_gap_of_the_allowlist_and_a_filter_upstream_are_why_there_is_no_imap(
+    tmp_path: Path,
+) -> None:
+    evidence = tmp_path / "evidence"
+    shutil.copytree(RECORDED, evidence)
+    for file in (evidence / "allowlisted").glob("probe@*.json"):
+        document = json.loads(file.read_text())
+        for seen in document["observations"]:
+            if seen["port"] in (143, 993):
+                seen["reach"] |= {"state": "filtered", "detail": "no answer within 5 s"}
+                seen["session"] = {"missing": "no connection"}
+        file.write_text(json.dumps(document))
+    found = folded(judged(evidence, tmp_path), "allowlisted")
+    assert found["imap-available", None] == {
+        ("upstream-blocked", "imap:143"),
+        ("allowlist-missing", "imaps:993"),
+    }

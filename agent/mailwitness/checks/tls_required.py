@@ -57,8 +57,21 @@ CHECK = Check(
     judge=_judge,
     explains=(Explains((*AVAILABILITY, "auth-cleartext"), when=_no_tls_is_offered),),
     remedies=(
-        Remedy("dovecot", "<2.4", "ssl = required\ndisable_plaintext_auth = yes"),
-        Remedy("dovecot", ">=2.4", "ssl = required\nauth_allow_cleartext = no"),
+        Remedy(
+            "dovecot",
+            "<2.4",
+            "ssl = required\ndisable_plaintext_auth = yes\n"
+            "Then: doveconf -n >/dev/null && doveadm reload",
+            settings=("ssl = required", "disable_plaintext_auth = yes"),
+            proven=("Debian 11",),
+        ),
+        Remedy(
+            "dovecot",
+            ">=2.4",
+            "ssl = required\nauth_allow_cleartext = no\n"
+            "Then: doveconf -n >/dev/null && doveadm reload",
+            settings=("ssl = required", "auth_allow_cleartext = no"),
+        ),
         Remedy(
             "postfix",
             "",
