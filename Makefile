@@ -84,5 +84,5 @@ engine-coverage: setup ## the share of the engine that questions which the kerne
 clean: ## remove what was built here; the lab's state goes with its folder .lab, after lab-down
 	rm -rf build dist $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
-docs: setup ## generate what is generated: the role's README
+docs: setup ## generate what is generated: the role's README, the pages of the checks
 	$(BIN)/python -m tests.docs

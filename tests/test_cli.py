@@ -8,6 +8,7 @@ import pytest
 
 from mailwitness import cli
 from mailwitness.checks import all_checks
+from mailwitness.policy.profile import names
 from tests.lab.audit import RECORDED
 
 
@@ -110,7 +111,7 @@ def test_an_unknown_policy_is_named_with_those_there_are(
 ) -> None:
     status, _, err = judge(capsys, str(RECORDED), "--policy", "nosuch")
     assert status == cli.USAGE
-    assert "no policy 'nosuch'; there are: mailbox-connector-2017, rfc" in err
+    assert "no policy 'nosuch'; there are: bsi-tr-02102-2, " in err
 
 
 def test_report_shows_one_host_and_refuses_what_is_no_report(
@@ -130,11 +131,36 @@ def test_report_shows_one_host_and_refuses_what_is_no_report(
 def test_checks_are_listed_and_explained(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["checks"]) == cli.OK
     assert len(capsys.readouterr().out.splitlines()) == len(all_checks())
-    assert cli.main(["checks", "tls-legacy-version"]) == cli.OK
+    assert cli.main(["checks", "show", "tls-legacy-version"]) == cli.OK
     out = capsys.readouterr().out
     assert "ssl_min_protocol = TLSv1.2" in out
     assert "RFC 8996" in out
-    assert cli.main(["checks", "nosuch"]) == cli.USAGE
+    assert cli.main(["checks", "show", "nosuch"]) == cli.USAGE
+
+
+def test_policies_are_listed_and_explained(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["policies"]) == cli.OK
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == list(names())
+    assert cli.main(["policies", "show", "bsi-tr-02102-2"]) == cli.OK
+    out = capsys.readouterr().out
+    assert "keys.rsa_bits = 3000\n    RSA keys of 3000 bits or more [secondary]" in out
+    assert "port 25: " in out
+    assert cli.main(["policies", "show", "nosuch"]) == cli.USAGE
+
+
+def test_evidence_is_judged_by_a_file_of_ones_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    policy = tmp_path / "company.toml"
+    policy.write_text('extends = "rfc"\ntitle = "Ours"\n')
+    options = ("--policy", str(policy), "--output", str(tmp_path), "--fail-on", "never")
+    assert cli.main(["judge", str(RECORDED), *options]) == cli.OK
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["policies"] == ["company"]
+    assert report["summary"]["by_severity"]["medium"] > 0
+    policy.write_text('extends = "rfc"\n[requires]\ntls-legacy-versoin = "ours"\n')
+    assert cli.main(["judge", str(RECORDED), *options]) == cli.USAGE
+    assert "did you mean tls-legacy-version?" in capsys.readouterr().err
 
 
 def test_help_shows_the_exit_statuses(capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,13 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs import GENERATED, ROOT
+from tests.docs import GENERATED, PAGES, ROOT
 
 
 @pytest.mark.parametrize("path", GENERATED, ids=lambda path: path.name)
 def test_generated_documents_are_current(path: Path) -> None:
     make: Callable[[], str] = GENERATED[path]
     assert path.read_text() == make(), "run: make docs"
+
+
+def test_no_page_is_of_a_check_that_is_gone() -> None:
+    assert set(PAGES.glob("*.md")) <= set(GENERATED)
 
 
 @pytest.mark.parametrize(

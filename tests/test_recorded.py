@@ -62,6 +62,12 @@ def test_remedies_are_those_of_the_installed_versions(report: dict[str, Any]) ->
     assert versions == {("dovecot", ">=2.3"), ("postfix", "<3.6")}
 
 
+def test_a_remedy_of_no_product_is_told_to_every_host(report: dict[str, Any]) -> None:
+    (legacy,) = (host for host in report["hosts"] if host["name"] == "legacy")
+    (old,) = (f for f in legacy["findings"] if f["check"] == "software-end-of-life")
+    assert [remedy["text"][:24] for remedy in old["remedies"]] == ["Upgrade the distribution"]
+
+
 def test_judging_again_gives_the_same(report: dict[str, Any], tmp_path: Path) -> None:
     cli.main(["judge", str(RECORDED), "--output", str(tmp_path)])
     again = json.loads((tmp_path / "report.json").read_text())

@@ -20,11 +20,12 @@ from mailwitness.evidence.names import client_names
 from mailwitness.evidence.run import CONTROLLER, DEFAULT_PORTS, PlannedHost, Run
 from mailwitness.firewall.addresses import IntervalSet, parse_network
 from mailwitness.firewall.verdict import Answer
-from mailwitness.policy import profile
-from mailwitness.policy.audit import judge_fleet
+from mailwitness.policy import baseline, profile, waiver
+from mailwitness.policy.audit import Borne, judge_fleet, load_policy
 from mailwitness.policy.outcome import Outcome, Severity
 from mailwitness.probe.run import probe
 from mailwitness.probe.targets import Target
+from mailwitness.report import explain, remedy
 from mailwitness.report import reach as reach_report
 from mailwitness.report.interface import all_formats
 from mailwitness.report.model import SCHEMA, build
@@ -95,6 +96,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         allowlist_file.AllowlistError,
         fleet.FleetError,
         profile.ProfileError,
+        waiver.WaiverError,
+        baseline.BaselineError,
     ) as error:
         print(f"mailwitness: {printable(str(error))}", file=sys.stderr)
         return USAGE
@@ -120,9 +123,9 @@ def _parser() -> argparse.ArgumentParser:
         "--policy",
         action="append",
         default=[],
-        metavar="NAME",
-        help="judge by this policy, whatever the inventory says; may be repeated "
-        f"({', '.join(profile.names())})",
+        metavar="POLICY",
+        help="judge by this policy, or the one in this file, whatever the inventory says; "
+        "may be repeated (`mailwitness policies` lists them)",
     )
     judging.add_argument(
         "--output", type=Path, metavar="DIR", help="write report.json and index.html there"
@@ -133,6 +136,16 @@ def _parser() -> argparse.ArgumentParser:
         default=Severity.HIGH.value,
         help="the least severity of a failed finding that makes the exit status 1 "
         "(default: %(default)s; never: the exit status is 0 whatever is found)",
+    )
+
+    judging.add_argument(
+        "--waivers", type=Path, metavar="FILE", help="in place of those of the inventory"
+    )
+    judging.add_argument(
+        "--baseline",
+        type=Path,
+        metavar="FILE",
+        help="accept what it has (made by `mailwitness baseline`), fail what is new",
     )
 
     judge = _command(commands, "judge", "judge stored evidence again", _judge, judging)
@@ -175,17 +188,44 @@ def _parser() -> argparse.ArgumentParser:
     reach.add_argument("--from", dest="source", type=_network, metavar="CIDR")
     _add_evidence(reach)
 
+    accept = _command(
+        commands, "baseline", "accept what a report fails, so that new failures show", _baseline
+    )
+    accept.add_argument("report", type=Path, metavar="REPORT_JSON")
+    accept.add_argument("output", type=Path, metavar="FILE")
+
     report = _command(commands, "report", "show a report.json in another format", _report)
     report.add_argument("report", type=Path, metavar="REPORT_JSON")
     report.add_argument("--format", choices=list(all_formats()), default="text")
     report.add_argument("--host", metavar="NAME", help="show this host alone")
 
-    checks = _command(commands, "checks", "list what is checked, or explain one check", _checks)
-    checks.add_argument("check", nargs="?", metavar="ID")
+    on_policies = _listing(commands, "policies", "list the policies", _policies)
+    policy = _command(on_policies, "show", "all that a policy asks, and where it stands", _policy)
+    policy.add_argument("policy", metavar="POLICY", help="a name, or a file that ends in .toml")
+
+    on_checks = _listing(commands, "checks", "list what is checked", _checks)
+    check = _command(on_checks, "show", "explain a check", _check)
+    check.add_argument("check", metavar="ID")
+
+    cure = _command(
+        commands, "remedy", "write the remedies of a report as a playbook; nothing is run", _remedy
+    )
+    cure.add_argument("report", type=Path, metavar="REPORT_JSON")
+    cure.add_argument(
+        "--host",
+        action="append",
+        metavar="NAME",
+        help="may be repeated; default: every host of the report",
+    )
 
     agent = _command(commands, "agent", "build the agent that is shipped to hosts", _agent)
     agent.add_argument("output", type=Path, metavar="FILE", help="mailwitness-agent.pyz")
     return parser
+
+
+def _listing(commands: Any, name: str, title: str, run: Any) -> Any:
+    """A command that lists, and has commands of its own beneath it."""
+    return _command(commands, name, title, run).add_subparsers(metavar="COMMAND")
 
 
 def _command(
@@ -219,7 +259,15 @@ def _judge(arguments: argparse.Namespace) -> int:
 
 
 def _judged(evidence: Path, arguments: argparse.Namespace) -> int:
-    audit = judge_fleet(fleet.read(evidence), arguments.policy, all_checks())
+    checks = all_checks()
+    given = arguments.waivers
+    files = [given] if given else sorted(folder.waivers(evidence).glob("*/*"))
+    ids = [check.id for check in checks]
+    borne = Borne(
+        tuple(each for file in files for each in waiver.read(file, ids)),
+        baseline.read(arguments.baseline) if arguments.baseline else None,
+    )
+    audit = judge_fleet(fleet.read(evidence), arguments.policy, checks, borne)
     report = build(audit, now())
     sys.stdout.write(all_formats()["text"].render(report))
     if arguments.output:
@@ -251,6 +299,14 @@ def _status(report: dict[str, Any], fail_on: str) -> int:
     return NOT_AUDITED if lost else OK
 
 
+def _baseline(arguments: argparse.Namespace) -> int:
+    found = baseline.of_report(_load_report(arguments.report))
+    arguments.output.parent.mkdir(parents=True, exist_ok=True)
+    folder.write(arguments.output, found)
+    print(f"{arguments.output}: accepts {len(found.accepts)} failures of {found.collected_at}")
+    return OK
+
+
 def _probe(arguments: argparse.Namespace) -> int:
     targets = tuple(dict.fromkeys(arguments.targets))
     ports = tuple(arguments.port or DEFAULT_PORTS)
@@ -258,6 +314,7 @@ def _probe(arguments: argparse.Namespace) -> int:
         PlannedHost(
             name=target,
             address=target,
+            groups=(),
             names=tuple(arguments.name) or client_names((target,)),
             ports=ports,
             policies=(),
@@ -329,6 +386,16 @@ def _report(arguments: argparse.Namespace) -> int:
     return OK
 
 
+def _remedy(arguments: argparse.Namespace) -> int:
+    report = _load_report(arguments.report)
+    there = [host["name"] for host in report["hosts"]]
+    for name in arguments.host or ():
+        if name not in there:
+            raise UsageError(f"{arguments.report}: no host {name!r}; there are: {', '.join(there)}")
+    sys.stdout.write(remedy.playbook(report, arguments.host or there))
+    return OK
+
+
 def _load_report(path: Path) -> dict[str, Any]:
     try:
         report = json.loads(path.read_text("utf-8"))
@@ -341,24 +408,29 @@ def _load_report(path: Path) -> dict[str, Any]:
     return report
 
 
-def _checks(arguments: argparse.Namespace) -> int:
+def _policies(_: argparse.Namespace) -> int:
+    for name in profile.names():
+        policy = profile.load(name)
+        print(f"{name:23} {policy.date:11} {policy.title}")
+    return OK
+
+
+def _policy(arguments: argparse.Namespace) -> int:
+    print(explain.policy(load_policy(arguments.policy, all_checks())), end="")
+    return OK
+
+
+def _checks(_: argparse.Namespace) -> int:
+    for check in all_checks():
+        print(f"{check.severity:9} {check.id:27} {check.title}")
+    return OK
+
+
+def _check(arguments: argparse.Namespace) -> int:
     checks = {check.id: check for check in all_checks()}
-    if arguments.check is None:
-        for check in checks.values():
-            print(f"{check.severity:9} {check.id:27} {check.title}")
-        return OK
     if arguments.check not in checks:
         raise UsageError(f"no check {arguments.check!r}; `mailwitness checks` lists them")
-    check = checks[arguments.check]
-    print(f"{check.id} ({check.severity}): {check.title}\n\n{check.rationale}\n")
-    for name in profile.names():
-        asked = profile.load(name).paragraph(check.id, relay=False)
-        if asked:
-            print(f"policy {name}: {asked}")
-    print(f"references: {', '.join(check.references)}")
-    for remedy in check.remedies:
-        print(f"\nremedy, {remedy.product or 'any'} {remedy.versions or '(all versions)'}:")
-        print("\n".join(f"  {line}" for line in remedy.text.splitlines()))
+    print(explain.check(checks[arguments.check]), end="")
     return OK
 
 

@@ -11,16 +11,21 @@ from ansible.plugins.action import ActionBase
 
 try:
     from mailwitness import zipapp
+    from mailwitness.checks import all_checks
     from mailwitness.correlate.allowlist_file import allowlist
     from mailwitness.evidence import folder
     from mailwitness.evidence.moment import stamp
     from mailwitness.evidence.names import client_names
     from mailwitness.evidence.run import CONTROLLER, DEFAULT_PORTS, Allowlist, PlannedHost, Run
+    from mailwitness.policy.audit import load_policy
+    from mailwitness.policy.profile import ProfileError
+    from mailwitness.policy.waiver import WaiverError
+    from mailwitness.policy.waiver import read as read_waivers
 except ImportError:
     zipapp = None  # type: ignore[assignment]
 
 # Variables of the inventory that later versions judge; ignoring them must not be silent.
-_NOT_YET = ("mailwitness_waivers", "mailwitness_contacts")
+_NOT_YET = ("mailwitness_contacts",)
 
 
 class ActionModule(ActionBase):
@@ -48,6 +53,9 @@ class ActionModule(ActionBase):
         agent = zipapp.write(path)
         run = self._plan(variables, started)
         folder.write(folder.run_file(evidence), run)
+        names = [host.name for host in run.hosts]
+        self._keep_policies(variables["hostvars"], names, evidence)
+        self._keep_waivers(variables["hostvars"], names, evidence)
         result["ansible_facts"] = {
             "mailwitness__output": str(output),
             "mailwitness__evidence": str(evidence),
@@ -88,6 +96,50 @@ class ActionModule(ActionBase):
             hosts=tuple(self._host(name, variables["hostvars"][name]) for name in mail),
         )
 
+    def _keep_policies(self, inventory: Any, hosts: list[str], evidence: Path) -> None:
+        """Beside the evidence: it can be judged by them again, wherever it is taken."""
+        for host in hosts:
+            its = inventory[host]
+            for name in _policies(its):
+                file = _file(name, its)
+                try:
+                    load_policy(str(file) if file else name, all_checks())
+                except ProfileError as error:
+                    raise AnsibleActionFail(
+                        f"Inventory of {host}: mailwitness_policies: {error}"
+                    ) from error
+                if file is None:
+                    continue
+                kept = folder.policies(evidence) / file.name
+                text = file.read_text("utf-8")
+                if kept.exists() and kept.read_text("utf-8") != text:
+                    raise AnsibleActionFail(
+                        f"Inventory of {host}: mailwitness_policies: {file}: another policy "
+                        f"of the name {file.stem} is in use"
+                    )
+                kept.parent.mkdir(exist_ok=True)
+                kept.write_text(text, "utf-8")
+
+    def _keep_waivers(self, inventory: Any, hosts: list[str], evidence: Path) -> None:
+        """Each file once, however many hosts name it."""
+        files: dict[Path, None] = {}
+        ids = [check.id for check in all_checks()]
+        for host in hosts:
+            given = inventory[host].get("mailwitness_waivers")
+            if given:
+                file = _from_inventory(str(given), inventory[host])
+                try:
+                    read_waivers(file, ids)
+                except WaiverError as error:
+                    raise AnsibleActionFail(
+                        f"Inventory of {host}: mailwitness_waivers: {error}"
+                    ) from error
+                files[file] = None
+        for number, file in enumerate(files, start=1):
+            kept = folder.waivers(evidence) / str(number) / file.name
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            kept.write_text(file.read_text("utf-8"), "utf-8")
+
     def _host(self, name: str, its: Any) -> PlannedHost:
         for variable in _NOT_YET:
             if its.get(variable):
@@ -99,9 +151,10 @@ class ActionModule(ActionBase):
             return PlannedHost(
                 name=name,
                 address=address,
+                groups=tuple(map(str, its.get("group_names") or ())),
                 names=tuple(map(str, names)) if names else client_names((name, address)),
                 ports=ports,
-                policies=tuple(map(str, its.get("mailwitness_policies") or ())),
+                policies=tuple(file.stem if (file := _file(n, its)) else n for n in _policies(its)),
                 trust_store=_content(its.get("mailwitness_trust_store")),
                 allowlists=_allowlists(its, ports),
             )
@@ -123,6 +176,23 @@ def _allowlists(its: Any, ports: tuple[int, ...]) -> tuple[Allowlist, ...]:
         allowlist(entry, f"mailwitness_allowlists entry {number}", folder, ports)
         for number, entry in enumerate(entries, start=1)
     )
+
+
+def _policies(its: Any) -> tuple[str, ...]:
+    given = its.get("mailwitness_policies") or ()
+    if not isinstance(given, (list, tuple)):
+        raise AnsibleActionFail("mailwitness_policies: a list is expected")
+    return tuple(map(str, given))
+
+
+def _file(policy: str, its: Any) -> Path | None:
+    """Where a policy of one's own lies."""
+    return _from_inventory(policy, its) if policy.endswith(".toml") else None
+
+
+def _from_inventory(path: str, its: Any) -> Path:
+    """Files are named from the inventory's folder on."""
+    return Path(its.get("inventory_dir") or ".").absolute() / Path(path).expanduser()
 
 
 def _content(path: str | None) -> str | None:

@@ -14,7 +14,7 @@ class ActionModule(ActionBase):
 
     TRANSFERS_FILES = False
     _supports_check_mode = True
-    _VALID_ARGS = frozenset({"evidence", "output", "fail_on"})
+    _VALID_ARGS = frozenset({"evidence", "output", "fail_on", "baseline"})
 
     def run(
         self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
@@ -24,6 +24,8 @@ class ActionModule(ActionBase):
         arguments = self._task.args
         command = [sys.executable, "-m", "mailwitness.cli", "judge", arguments["evidence"]]
         command += ["--output", arguments["output"], "--fail-on", arguments["fail_on"]]
+        if arguments.get("baseline"):
+            command += ["--baseline", arguments["baseline"]]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         self._display.display(f"\n{done.stdout}")
         result["rc"] = done.returncode

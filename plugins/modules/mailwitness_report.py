@@ -22,6 +22,10 @@ options:
     type: str
     choices: [critical, high, medium, low, info, never]
     required: true
+  baseline:
+    description: A file made by C(mailwitness baseline), whose failures are accepted; or empty.
+    type: str
+    default: ""
 """
 
 EXAMPLES = r"""

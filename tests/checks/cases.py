@@ -5,6 +5,7 @@
     {"host": "good",                recorded host
      "endpoint": "imaps:993",       absent for checks of the host
      "policy": "rfc",               absent for checks that are asked always
+     "waivers": ["expired"],        that name the host, by what has become of them
      "change": {                    document, then the way to a value in it
        "host/postfix/settings/smtpd_tls_cert_file": "/none",
        "*/observations/993/session/versions/TLSv1/accepted": true}}
@@ -14,6 +15,7 @@ of the way picks an entry of a list by its port, version, server_name or path. A
 ``{"recorded": WAY}`` is what the recording has there.
 """
 
+import datetime
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,8 +24,10 @@ from typing import Any
 from mailwitness.correlate.fleet import read
 from mailwitness.correlate.host import Host
 from mailwitness.evidence import folder
+from mailwitness.policy.waiver import State, Waiver
 from tests.lab.audit import RECORDED
 
+DAY = datetime.date(2026, 1, 31)
 HERE = Path(__file__).parent
 _KEYS = ("port", "version", "server_name", "path")
 
@@ -44,6 +48,13 @@ class Case:
     def content(self) -> dict[str, Any]:
         content: dict[str, Any] = json.loads(self.path.read_text())
         return content
+
+    @property
+    def waivers(self) -> list[tuple[Waiver, State]]:
+        waiver = Waiver(
+            "tls-legacy-version", ("good",), (), None, "old scanners", "ops", DAY, "waivers.yml"
+        )
+        return [(waiver, state) for state in self.content.get("waivers", ())]
 
     def host(self, scratch: Path) -> Host:
         """The recorded host, changed; read from files as in a run."""

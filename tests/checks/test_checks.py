@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from mailwitness import checks
 from mailwitness.checks import all_checks
-from mailwitness.policy.engine import judge
+from mailwitness.policy.engine import judge, judge_waivers
 from mailwitness.policy.profile import load, names
 from tests.checks.cases import CASES, HERE, Case
 
@@ -16,7 +17,8 @@ CHECKS = {check.id: check for check in all_checks()}
 def test_case(case: Case, tmp_path: Path) -> None:
     policy, endpoint = case.content.get("policy"), case.content.get("endpoint")
     profiles = [load(policy)] if policy else []
-    findings = judge(case.host(tmp_path), profiles, [CHECKS[case.check]])
+    host, check = case.host(tmp_path), CHECKS[case.check]
+    findings = judge(host, profiles, [check]) or judge_waivers(host, case.waivers, [check])
     (finding,) = (found for found in findings if (found.endpoint and found.endpoint.id) == endpoint)
     assert finding.outcome == case.outcome, finding.verdict
     assert finding.verdict.detail
@@ -34,9 +36,25 @@ def test_a_check_is_whole(check) -> None:  # type: ignore[no-untyped-def]
 
 
 def test_a_check_lies_in_the_file_of_its_name() -> None:
-    folder = Path(load.__wrapped__.__code__.co_filename).parents[1] / "checks"
+    folder = Path(checks.__file__).parent
     files = {path.stem for path in folder.glob("*.py") if not path.stem.startswith("_")}
     assert files == {check.replace("-", "_") for check in CHECKS}
+
+
+def test_what_is_to_be_phased_out_fails_lightly(tmp_path: Path) -> None:
+    case = Case(HERE / "certificate-weak-key" / "rsa-2048-phased-out.fail.json")
+    check = CHECKS["certificate-weak-key"]
+    findings = judge(
+        case.host(tmp_path), [load("ncsc-nl-2025-05"), load("bsi-tr-02102-2")], [check]
+    )
+    severities = {f.policies: f.severity for f in findings if f.endpoint and f.endpoint.port == 993}
+    assert severities == {("ncsc-nl-2025-05",): "low", ("bsi-tr-02102-2",): "high"}
+
+
+def test_a_check_explains_checks_that_there_are() -> None:
+    explained = {name for check in CHECKS.values() for one in check.explains for name in one.checks}
+    assert explained
+    assert explained <= set(CHECKS)
 
 
 def test_every_case_is_of_a_check() -> None:
@@ -48,11 +66,7 @@ def test_every_case_is_of_a_check() -> None:
 @pytest.mark.parametrize("name", names())
 def test_a_policy_asks_for_checks_that_exist(name: str) -> None:
     profile = load(name)
-    asked = {*profile.requires, *profile.relay_requires}
-    if profile.eligibility:
-        asked |= {*profile.eligibility.needs, *profile.eligibility.exceptions}
-    assert asked <= set(CHECKS)
-    assert all(profile.requires.values())
+    assert profile.asked() <= set(CHECKS)
 
 
 def test_every_check_is_asked_by_a_policy_or_always() -> None:

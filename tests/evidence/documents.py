@@ -276,9 +276,16 @@ RUN = Run(
     vantages=("controller", "outside"),
     hosts=(
         PlannedHost(
-            "mail1", "192.0.2.1", ("mail.example.com",), (25, 993), ("strict",), PEM, (LIST,)
+            "mail1",
+            "192.0.2.1",
+            ("mail",),
+            ("mail.example.com",),
+            (25, 993),
+            ("strict",),
+            PEM,
+            (LIST,),
         ),
-        PlannedHost("mail2", "mail2", (), (), (), None, ()),
+        PlannedHost("mail2", "mail2", (), (), (), (), None, ()),
     ),
 )
 EMPTY_RUN = Run("2024-01-01T00:00:00Z", None, inside=False, vantages=(), hosts=())

@@ -6,6 +6,7 @@ from mailwitness.correlate.endpoint import Endpoint
 from mailwitness.evidence.missing import Missing
 from mailwitness.evidence.probe import Observation, Session
 from mailwitness.policy.check import Case
+from mailwitness.policy.engine import NO_CONNECTION
 from mailwitness.policy.outcome import (
     NotKnownError,
     Verdict,
@@ -14,6 +15,21 @@ from mailwitness.policy.outcome import (
     known,
     passed,
 )
+
+IMAP_PORTS = (993, 143)
+SUBMISSION_PORTS = (465, 587)
+AVAILABILITY = ("imap-available", "smtp-submission-available")
+
+
+def nobody_gets_through(case: Case, _: Verdict) -> bool:
+    """Whether every vantage that looked at the endpoint found it shut."""
+    seen = [seen.reach.state for _, seen in case.endpoint.observations()]
+    return bool(seen) and "open" not in seen
+
+
+def for_want_of_a_connection(case: Case, other: Verdict) -> bool:
+    """Whether there was no conversation to judge, since nobody gets through."""
+    return nobody_gets_through(case, other) and other.detail.startswith(NO_CONNECTION)
 
 
 def available(case: Case, what: str, ports: Iterable[int]) -> Verdict:

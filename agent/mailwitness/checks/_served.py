@@ -10,6 +10,11 @@ from mailwitness.evidence.probe import ServedChain, Session
 from mailwitness.policy.check import Case
 from mailwitness.policy.outcome import NotKnownError, known
 
+# What renews automatically does so when a third of the lifetime is left, and retries; half of
+# that unused says that it does not work. An administrator who renews by hand wants a fortnight.
+_SHARE_LEFT = 1 / 6
+_LONGEST_NOTICE = datetime.timedelta(days=14)
+
 
 @dataclass(frozen=True)
 class Served:
@@ -54,6 +59,12 @@ def served(session: Session) -> tuple[Served, ...]:
 def moment(case: Case) -> datetime.datetime:
     """When the conversation took place: evidence is judged as of its own time."""
     return datetime.datetime.fromisoformat(case.look.observed_at)
+
+
+def expires_soon(leaf: Certificate, now: datetime.datetime) -> bool:
+    """Whether it has expired, or should have been renewed by `now`."""
+    lifetime = leaf.not_after - leaf.not_before
+    return leaf.not_after - now < min(lifetime * _SHARE_LEFT, _LONGEST_NOTICE)
 
 
 def leaf_without_name(session: Session) -> Certificate | Missing:

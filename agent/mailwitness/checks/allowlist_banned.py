@@ -4,10 +4,11 @@ import shlex
 from collections.abc import Iterator
 
 from mailwitness.checks._allowlists import is_ban, lists, settled, witnesses
+from mailwitness.checks._availability import AVAILABILITY, nobody_gets_through
 from mailwitness.correlate.allowlist import sources
 from mailwitness.correlate.gates import mail_bans
 from mailwitness.evidence.host import HostEvidence
-from mailwitness.policy.check import Case, Check, Remedy, Scope
+from mailwitness.policy.check import Case, Check, Explains, Remedy, Scope
 from mailwitness.policy.outcome import (
     Severity,
     Verdict,
@@ -78,6 +79,7 @@ CHECK = Check(
     judge=_judge,
     advise=_advise,
     always=True,
+    explains=(Explains(AVAILABILITY, when=nobody_gets_through),),
     views=("filtered",),
     remedies=(
         Remedy(

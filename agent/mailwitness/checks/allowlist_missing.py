@@ -1,10 +1,11 @@
 """Whoever is on an allowlist of the port can connect to it."""
 
 from mailwitness.checks._allowlists import is_ban, lists, not_known, settled, witnesses
+from mailwitness.checks._availability import AVAILABILITY, nobody_gets_through
 from mailwitness.checks._firewall_remedies import admit
 from mailwitness.correlate.allowlist import Access, ListAnswer
 from mailwitness.firewall.verdict import Answer
-from mailwitness.policy.check import Case, Check, Remedy, Scope
+from mailwitness.policy.check import Case, Check, Explains, Remedy, Scope
 from mailwitness.policy.outcome import Severity, Verdict, failed, few, not_applicable, passed
 
 
@@ -59,5 +60,6 @@ CHECK = Check(
     judge=_judge,
     advise=_advise,
     always=True,
+    explains=(Explains(AVAILABILITY, when=nobody_gets_through),),
     views=("filtered",),
 )

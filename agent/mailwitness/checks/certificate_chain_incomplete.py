@@ -1,5 +1,6 @@
 """All certificates between the server's own and a root are served with it."""
 
+import datetime
 from collections.abc import Iterable, Sequence
 
 from cryptography import x509
@@ -11,7 +12,7 @@ from mailwitness.correlate import trust
 from mailwitness.correlate.certificate import Certificate, parse
 from mailwitness.correlate.host import Host
 from mailwitness.evidence.missing import Missing
-from mailwitness.policy.check import Case, Check, Scope
+from mailwitness.policy.check import Case, Check, Explains, Scope
 from mailwitness.policy.outcome import (
     NotKnownError,
     Severity,
@@ -109,6 +110,24 @@ def _in_public_log(certificate: Certificate) -> bool:
     return True
 
 
+def _trusted_with_the_rest(case: Case, _: Verdict) -> bool:
+    """Whether a chain is there once what was seen elsewhere on the host is served."""
+    roots = trust.store(case.host.plan.trust_store)
+    if isinstance(roots, Missing):
+        return False
+    seen = tuple(_seen(case.host))
+    for view in CHECK.views:
+        for look in case.endpoint.looks(view):
+            if isinstance(look.session, Missing):
+                return False
+            now = datetime.datetime.fromisoformat(look.observed_at)
+            for each in served(look.session):
+                given = (*each.intermediates(), *seen)
+                if trust.chain_problem(each.leaf, given, roots, now) is not None:
+                    return False
+    return True
+
+
 CHECK = Check(
     id="certificate-chain-incomplete",
     title="An intermediate certificate is not served",
@@ -118,5 +137,6 @@ CHECK = Check(
     references=("RFC 8446 §4.4.2", "RFC 5246 §7.4.2"),
     scope=Scope.LOOK,
     judge=_judge,
+    explains=(Explains(("certificate-untrusted",), when=_trusted_with_the_rest),),
     remedies=INSTALL,
 )

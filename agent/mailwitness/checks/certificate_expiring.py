@@ -1,15 +1,8 @@
 """The certificate has been renewed in time."""
 
-import datetime
-
-from mailwitness.checks._served import moment, served
+from mailwitness.checks._served import expires_soon, moment, served
 from mailwitness.policy.check import Case, Check, Remedy, Scope
 from mailwitness.policy.outcome import Severity, Verdict, failed, not_applicable, passed
-
-# What renews automatically does so when a third of the lifetime is left, and retries; half of
-# that unused says that it does not work. An administrator who renews by hand wants a fortnight.
-_SHARE_LEFT = 1 / 6
-_LONGEST_NOTICE = datetime.timedelta(days=14)
 
 
 def _judge(case: Case) -> Verdict:
@@ -24,7 +17,7 @@ def _judge(case: Case) -> Verdict:
     for certificate in valid:
         leaf = certificate.leaf
         left = leaf.not_after - now
-        if left < min((leaf.not_after - leaf.not_before) * _SHARE_LEFT, _LONGEST_NOTICE):
+        if expires_soon(leaf, now):
             soon.append(
                 case.says(
                     f"{certificate.where}, {left.days} days left, until {leaf.not_after:%Y-%m-%d}"

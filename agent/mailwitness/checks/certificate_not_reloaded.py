@@ -1,9 +1,12 @@
 """The certificate on disk is the one that is served."""
 
-from mailwitness.checks._served import leaf_without_name
+import datetime
+
+from mailwitness.checks._served import expires_soon, leaf_without_name
+from mailwitness.correlate.certificate import Certificate
 from mailwitness.correlate.endpoint import CertificateOnDisk, Configured, Running
 from mailwitness.evidence.missing import Missing
-from mailwitness.policy.check import Case, Check, Remedy, Scope
+from mailwitness.policy.check import Case, Check, Explains, Remedy, Scope
 from mailwitness.policy.outcome import (
     NotKnownError,
     Severity,
@@ -65,6 +68,30 @@ def _daemon(running: Running) -> str:
     return f"{process.name}, pid {process.pid}{since}"
 
 
+def _on_its_disk(case: Case) -> list[Certificate]:
+    setting = case.endpoint.configured
+    files = setting.certificates if isinstance(setting, Configured) else ()
+    return [file.leaf for file in files if not isinstance(file.leaf, Missing)]
+
+
+def _newer_on_disk(case: Case, _: Verdict) -> bool:
+    """Whether what a reload would serve is valid, and not to be renewed yet."""
+    inside, on_disk = case.host.inside, _on_its_disk(case)
+    if isinstance(inside, Missing):
+        return False
+    now = datetime.datetime.fromisoformat(inside.agent.started_at)
+    return bool(on_disk) and all(
+        leaf.not_before <= now and not expires_soon(leaf, now) for leaf in on_disk
+    )
+
+
+def _right_names_on_disk(case: Case, _: Verdict) -> bool:
+    on_disk = _on_its_disk(case)
+    return bool(on_disk) and all(
+        leaf.covers(name) for leaf in on_disk for name in case.host.plan.names
+    )
+
+
 CHECK = Check(
     id="certificate-not-reloaded",
     title="A renewed certificate is not served yet",
@@ -78,6 +105,10 @@ CHECK = Check(
     scope=Scope.ENDPOINT,
     judge=_judge,
     always=True,
+    explains=(
+        Explains(("certificate-expired", "certificate-expiring"), when=_newer_on_disk),
+        Explains(("certificate-name-mismatch",), when=_right_names_on_disk),
+    ),
     relay_severity=Severity.HIGH,
     remedies=(
         Remedy(
@@ -85,12 +116,15 @@ CHECK = Check(
             "",
             "doveadm reload\nand let the renewal do it: certbot reconfigure --cert-name NAME "
             "--deploy-hook 'doveadm reload'",
+            reload=True,
+            proven=("Debian 12",),
         ),
         Remedy(
             "postfix",
             "",
             "postfix reload\nand let the renewal do it: certbot reconfigure --cert-name NAME "
             "--deploy-hook 'postfix reload'",
+            reload=True,
         ),
     ),
 )

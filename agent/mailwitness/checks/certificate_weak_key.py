@@ -1,6 +1,7 @@
 """Keys and signatures of the served chain are as strong as the policy asks."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
@@ -20,34 +21,71 @@ from mailwitness.policy.outcome import (
 )
 from mailwitness.policy.profile import Keys
 
+# As `keys.types` of a profile names them.
+_TYPES: dict[str, type[CertificatePublicKeyTypes]] = {
+    "rsa": rsa.RSAPublicKey,
+    "ec": ec.EllipticCurvePublicKey,
+    "ed25519": ed25519.Ed25519PublicKey,
+    "ed448": ed448.Ed448PublicKey,
+}
+
 
 def _judge(case: Case) -> Verdict:
     certificates = served(case.session)
     if not certificates:
         return not_applicable("no TLS is offered")
     keys = case.profile.keys
-    assert keys is not None  # a profile that asks for this check has them
-    bad = []
+    assert keys is not None  # by `criteria` below
+    bad, aging = [], []
     for certificate in certificates:
+        other = _other_type(certificate.leaf, keys)
+        bad += [case.says(f"{certificate.leaf.subject}: {other}")] if other else []
         for one in (certificate.leaf, *certificate.intermediates()):
-            bad += [case.says(f"{one.subject}: {why}") for why in _weak(one, keys)]
+            bad += [case.says(f"{one.subject}: {why}") for why in _weak(one, _bounds(keys))]
+            aging += [case.says(f"{one.subject}: {why}") for why in _weak(one, _phasing_out(keys))]
     if bad:
         return failed("a key or a signature is weaker than the policy allows", bad)
+    if aging:
+        return failed("a key or a signature that is to be phased out", aging, Severity.LOW)
     return passed(", ".join(dict.fromkeys(_named(one.leaf) for one in certificates)))
 
 
-def _weak(certificate: Certificate, keys: Keys) -> Iterator[str]:
+@dataclass(frozen=True)
+class _Bounds:
+    rsa_bits: int
+    ec_bits: int
+    hashes: tuple[str, ...]
+
+
+def _bounds(keys: Keys) -> _Bounds:
+    return _Bounds(keys.rsa_bits, keys.ec_bits, keys.weak_hashes)
+
+
+def _phasing_out(keys: Keys) -> _Bounds:
+    return _Bounds(keys.rsa_bits_phase_out, keys.ec_bits_phase_out, keys.phase_out_hashes)
+
+
+def _other_type(certificate: Certificate, keys: Keys) -> str | None:
+    """Of a server's own key alone: which its issuer has, the server cannot choose."""
     key = _key(certificate)
-    if isinstance(key, rsa.RSAPublicKey) and key.key_size < keys.rsa_bits:
-        yield f"RSA key of {key.key_size} bits, less than {keys.rsa_bits}"
-    elif isinstance(key, ec.EllipticCurvePublicKey) and key.key_size < keys.ec_bits:
-        yield f"key on {key.curve.name}, of less than {keys.ec_bits} bits"
+    for name, kind in _TYPES.items():
+        if isinstance(key, kind) and name not in keys.types:
+            return f"{name.upper()} key, where the policy has {', '.join(keys.types).upper()} alone"
+    return None
+
+
+def _weak(certificate: Certificate, bounds: _Bounds) -> Iterator[str]:
+    key = _key(certificate)
+    if isinstance(key, rsa.RSAPublicKey) and key.key_size < bounds.rsa_bits:
+        yield f"RSA key of {key.key_size} bits, less than {bounds.rsa_bits}"
+    elif isinstance(key, ec.EllipticCurvePublicKey) and key.key_size < bounds.ec_bits:
+        yield f"key on {key.curve.name}, of less than {bounds.ec_bits} bits"
     elif isinstance(key, dsa.DSAPublicKey):
         yield "DSA key, which TLS has given up (RFC 9155, RFC 8446 §4.2.3)"
     # The signature of one that stands for itself protects nothing.
     if not certificate.self_signed:
         used = _hash(certificate)
-        if used in keys.weak_hashes:
+        if used in bounds.hashes:
             yield f"signed with {used.upper()}"
 
 
@@ -86,6 +124,7 @@ CHECK = Check(
     references=("RFC 9325 §4.5", "RFC 9155", "NIST SP 800-131A Rev. 2"),
     scope=Scope.LOOK,
     judge=_judge,
+    criteria="keys",
     remedies=(
         Remedy(
             "",

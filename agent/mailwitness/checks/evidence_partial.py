@@ -1,8 +1,16 @@
 """Everything that the agent asks of a host could be read."""
 
 from mailwitness.evidence.missing import Missing
-from mailwitness.policy.check import Case, Check, Scope
-from mailwitness.policy.outcome import Severity, Verdict, Witness, failed, not_applicable, passed
+from mailwitness.policy.check import Case, Check, Explains, Scope
+from mailwitness.policy.outcome import (
+    Outcome,
+    Severity,
+    Verdict,
+    Witness,
+    failed,
+    not_applicable,
+    passed,
+)
 
 
 def _judge(case: Case) -> Verdict:
@@ -24,6 +32,12 @@ def _judge(case: Case) -> Verdict:
     return passed("everything that was asked for could be read")
 
 
+def _for_want_of_it(case: Case, other: Verdict) -> bool:
+    failure = case.host.failure
+    lacking = (*case.host.gaps, *((failure.reason,) if failure else ()))
+    return any(each.endswith(other.detail) for each in lacking)
+
+
 CHECK = Check(
     id="evidence-partial",
     title="Not everything could be read on the host",
@@ -34,4 +48,5 @@ CHECK = Check(
     scope=Scope.HOST,
     judge=_judge,
     always=True,
+    explains=(Explains((), Outcome.NOT_ASSESSED, when=_for_want_of_it),),
 )

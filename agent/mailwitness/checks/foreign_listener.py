@@ -1,11 +1,9 @@
 """A mail port is held by Dovecot or Postfix, whose settings are what the report shows."""
 
-from pathlib import PurePosixPath
-
+from mailwitness.checks._processes import product
 from mailwitness.evidence.host import Process
 from mailwitness.policy.check import Case, Check, Remedy, Scope
 from mailwitness.policy.outcome import (
-    NotKnownError,
     Severity,
     Verdict,
     Witness,
@@ -14,9 +12,6 @@ from mailwitness.policy.outcome import (
     not_applicable,
     passed,
 )
-
-# A service manager that holds a socket hands it on to whatever it starts for it.
-_MANAGERS = frozenset({"systemd", "init", "inetd", "xinetd"})
 
 
 def _judge(case: Case) -> Verdict:
@@ -27,8 +22,8 @@ def _judge(case: Case) -> Verdict:
     own = []
     for socket in running.sockets:
         process = known(socket.process)
-        product = _product(process)
-        if product is None:
+        its = product(process)
+        if its is None:
             others.append(
                 Witness(
                     "running",
@@ -37,26 +32,10 @@ def _judge(case: Case) -> Verdict:
                 )
             )
         else:
-            own.append(product)
+            own.append(its)
     if others:
         return failed("served by neither Dovecot nor Postfix", others)
     return passed(f"served by {' and '.join(dict.fromkeys(own))}")
-
-
-def _product(process: Process) -> str | None:
-    """By the path of the program: a process can give itself any name.
-
-    In a container or a chroot it is another Dovecot or Postfix than the one whose settings
-    were read. Who may not look into a process does not know its program either.
-    """
-    if process.own_root is False:
-        return None
-    path = PurePosixPath(known(process.executable).removesuffix(" (deleted)"))
-    if path.name in _MANAGERS:
-        raise NotKnownError(f"{path.name} holds the socket for a service that it starts on demand")
-    if path.name == "dovecot":
-        return "dovecot"
-    return "postfix" if path.name == "master" and "postfix" in path.parts else None
 
 
 def _described(process: Process) -> str:

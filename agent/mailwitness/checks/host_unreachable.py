@@ -1,8 +1,16 @@
 """The host could be logged in to."""
 
 from mailwitness.evidence.missing import Missing
-from mailwitness.policy.check import Case, Check, Scope
-from mailwitness.policy.outcome import Severity, Verdict, Witness, failed, not_applicable, passed
+from mailwitness.policy.check import Case, Check, Explains, Scope
+from mailwitness.policy.outcome import (
+    Outcome,
+    Severity,
+    Verdict,
+    Witness,
+    failed,
+    not_applicable,
+    passed,
+)
 
 
 def _judge(case: Case) -> Verdict:
@@ -22,6 +30,11 @@ def _judge(case: Case) -> Verdict:
     return passed("the host was logged in to")
 
 
+def _nothing_to_judge(case: Case, other: Verdict) -> bool:
+    failure = case.host.failure
+    return case.host.status == "unreachable" or bool(failure and failure.reason in other.detail)
+
+
 CHECK = Check(
     id="host-unreachable",
     title="The host could not be reached",
@@ -34,4 +47,5 @@ CHECK = Check(
     scope=Scope.HOST,
     judge=_judge,
     always=True,
+    explains=(Explains((), Outcome.NOT_ASSESSED, when=_nothing_to_judge),),
 )

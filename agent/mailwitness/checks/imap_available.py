@@ -1,12 +1,12 @@
 """IMAP over TLS can be had from outside, on 993 or by STARTTLS on 143."""
 
-from mailwitness.checks._availability import available
+from mailwitness.checks._availability import IMAP_PORTS, available
 from mailwitness.policy.check import Case, Check, Remedy, Scope
 from mailwitness.policy.outcome import Severity, Verdict
 
 
 def _judge(case: Case) -> Verdict:
-    return available(case, "IMAP", (993, 143))
+    return available(case, "IMAP", IMAP_PORTS)
 
 
 CHECK = Check(
@@ -17,6 +17,7 @@ CHECK = Check(
     "neither answers with TLS there is nothing to connect to.",
     references=("RFC 9051", "RFC 8314 §3.2"),
     scope=Scope.HOST,
+    ports=IMAP_PORTS,
     judge=_judge,
     remedies=(
         Remedy(

@@ -1,7 +1,13 @@
 """What is configured to listen does."""
 
-from mailwitness.policy.check import Case, Check, Remedy, Scope
+from mailwitness.checks._availability import (
+    AVAILABILITY,
+    for_want_of_a_connection,
+    nobody_gets_through,
+)
+from mailwitness.policy.check import Case, Check, Explains, Remedy, Scope
 from mailwitness.policy.outcome import (
+    Outcome,
     Severity,
     Verdict,
     Witness,
@@ -43,6 +49,10 @@ CHECK = Check(
     scope=Scope.ENDPOINT,
     judge=_judge,
     always=True,
+    explains=(
+        Explains(AVAILABILITY, when=nobody_gets_through),
+        Explains((), Outcome.NOT_ASSESSED, when=for_want_of_a_connection),
+    ),
     relay_severity=Severity.HIGH,
     remedies=(
         Remedy(

@@ -1,12 +1,12 @@
 """Mail can be submitted over TLS from outside, on 465 or by STARTTLS on 587."""
 
-from mailwitness.checks._availability import available
+from mailwitness.checks._availability import SUBMISSION_PORTS, available
 from mailwitness.policy.check import Case, Check, Remedy, Scope
 from mailwitness.policy.outcome import Severity, Verdict
 
 
 def _judge(case: Case) -> Verdict:
-    return available(case, "submission", (465, 587))
+    return available(case, "submission", SUBMISSION_PORTS)
 
 
 CHECK = Check(
@@ -17,6 +17,7 @@ CHECK = Check(
     "where neither answers with TLS it must not be used.",
     references=("RFC 6409", "RFC 8314 §3.3"),
     scope=Scope.HOST,
+    ports=SUBMISSION_PORTS,
     judge=_judge,
     remedies=(
         Remedy(

@@ -13,7 +13,10 @@ def _judge(case: Case) -> Verdict:
     wanted = VERSIONS[VERSIONS.index(minimum) :]
     accepted = [version for version in wanted if version in session.accepted_versions]
     if accepted:
-        return passed(f"{', '.join(accepted)} accepted", [case.says(f"accepts {accepted[-1]}")])
+        best = accepted[-1]
+        grade = case.profile.tls.grade(best)
+        said = case.says(f"accepts {best}" + (f" ({grade})" if grade else ""))
+        return passed(f"{', '.join(accepted)} accepted", [said])
     for version in wanted:
         known(session.accepts(version))
     return failed(

@@ -1,8 +1,17 @@
 """Every mail port offers TLS, and none lets a password cross without it."""
 
+from mailwitness.checks._availability import AVAILABILITY
 from mailwitness.correlate.login import readable_logins
-from mailwitness.policy.check import Case, Check, Remedy, Scope
-from mailwitness.policy.outcome import NotKnownError, Severity, Verdict, failed, known, passed
+from mailwitness.evidence.missing import Missing
+from mailwitness.policy.check import Case, Check, Explains, Remedy, Scope
+from mailwitness.policy.outcome import (
+    NotKnownError,
+    Severity,
+    Verdict,
+    failed,
+    known,
+    passed,
+)
 
 
 def _judge(case: Case) -> Verdict:
@@ -28,6 +37,14 @@ def _judge(case: Case) -> Verdict:
     return passed("TLS is offered, and no password can cross without it")
 
 
+def _no_tls_is_offered(case: Case, _: Verdict) -> bool:
+    """Then a login without TLS is the only one there is."""
+    looks = list(case.endpoint.looks("outside"))
+    return bool(looks) and all(
+        not isinstance(look.session, Missing) and not look.session.offers_tls for look in looks
+    )
+
+
 CHECK = Check(
     id="tls-required",
     title="Mail can cross without TLS",
@@ -38,9 +55,23 @@ CHECK = Check(
     scope=Scope.LOOK,
     views=("outside",),  # from the host itself Dovecot holds every connection for secured
     judge=_judge,
+    explains=(Explains((*AVAILABILITY, "auth-cleartext"), when=_no_tls_is_offered),),
     remedies=(
-        Remedy("dovecot", "<2.4", "ssl = required\ndisable_plaintext_auth = yes"),
-        Remedy("dovecot", ">=2.4", "ssl = required\nauth_allow_cleartext = no"),
+        Remedy(
+            "dovecot",
+            "<2.4",
+            "ssl = required\ndisable_plaintext_auth = yes\n"
+            "Then: doveconf -n >/dev/null && doveadm reload",
+            settings=("ssl = required", "disable_plaintext_auth = yes"),
+            proven=("Debian 11",),
+        ),
+        Remedy(
+            "dovecot",
+            ">=2.4",
+            "ssl = required\nauth_allow_cleartext = no\n"
+            "Then: doveconf -n >/dev/null && doveadm reload",
+            settings=("ssl = required", "auth_allow_cleartext = no"),
+        ),
         Remedy(
             "postfix",
             "",

@@ -2,13 +2,19 @@
 
 from collections.abc import Iterator
 
+from mailwitness.checks._availability import (
+    AVAILABILITY,
+    for_want_of_a_connection,
+    nobody_gets_through,
+)
 from mailwitness.correlate.endpoint import Endpoint
 from mailwitness.correlate.filtered import all_admitted, shares
 from mailwitness.evidence.probe import Observation
 from mailwitness.firewall.verdict import Answer
-from mailwitness.policy.check import Case, Check, Remedy, Scope
+from mailwitness.policy.check import Case, Check, Explains, Remedy, Scope
 from mailwitness.policy.outcome import (
     NotKnownError,
+    Outcome,
     Severity,
     Verdict,
     Witness,
@@ -65,6 +71,10 @@ CHECK = Check(
     scope=Scope.ENDPOINT,
     judge=_judge,
     always=True,
+    explains=(
+        Explains(AVAILABILITY, when=nobody_gets_through),
+        Explains((), Outcome.NOT_ASSESSED, when=for_want_of_a_connection),
+    ),
     views=("outside", "filtered"),
     remedies=(
         Remedy(

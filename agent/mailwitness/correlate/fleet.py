@@ -26,6 +26,7 @@ class FleetError(Exception):
 class Fleet:
     """A run and its hosts, in the order of the plan."""
 
+    folder: Path  # of the evidence
     run: Run
     hosts: tuple[Host, ...]
 
@@ -59,7 +60,7 @@ def read(
         for plan in run.hosts
     )
     run = replace(run, hosts=tuple(hosts))
-    return Fleet(run, tuple(_hosts(folder, run)))
+    return Fleet(folder, run, tuple(_hosts(folder, run)))
 
 
 def _hosts(folder: Path, run: Run) -> Iterator[Host]:

@@ -3,6 +3,8 @@
 ::
 
     run.json                       what the run set out to do
+    @policies/<name>.toml          policies that do not come with the program
+    @waivers/<number>/<name>       the inventory's files of waivers
     <host>/host.json               the agent's evidence, or the failure in its place
     <host>/probe@<vantage>.json    what that vantage saw, or the failure in its place
 
@@ -18,6 +20,16 @@ from mailwitness.evidence.codec import MAX_DOCUMENT_BYTES, Document, EvidenceErr
 def run_file(folder: Path) -> Path:
     """The plan of the run."""
     return folder / "run.json"
+
+
+def policies(folder: Path) -> Path:
+    """Where policies lie that do not come with the program; no host's encoded name is like this."""
+    return folder / "@policies"
+
+
+def waivers(folder: Path) -> Path:
+    """Where the files of waivers lie, each in a folder of its own."""
+    return folder / "@waivers"
 
 
 def host_file(folder: Path, host: str) -> Path:

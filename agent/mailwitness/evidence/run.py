@@ -28,6 +28,7 @@ class PlannedHost:
 
     name: str  # the inventory name
     address: str
+    groups: tuple[str, ...]  # of the inventory, that it is in
     names: tuple[str, ...]  # what clients call it; empty: the inventory does not say
     ports: tuple[Port, ...]
     policies: tuple[str, ...]  # empty: the default ones

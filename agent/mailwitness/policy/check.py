@@ -12,8 +12,9 @@ from mailwitness.correlate.host import Host
 from mailwitness.evidence.host import Software
 from mailwitness.evidence.missing import Missing
 from mailwitness.evidence.probe import Session
-from mailwitness.policy.outcome import Severity, Verdict, Witness, known
+from mailwitness.policy.outcome import Outcome, Severity, Verdict, Witness, known
 from mailwitness.policy.profile import Profile
+from mailwitness.policy.waiver import State, Waiver
 
 
 class Scope(Enum):
@@ -22,18 +23,29 @@ class Scope(Enum):
     HOST = "host"
     ENDPOINT = "endpoint"
     LOOK = "look"  # each conversation with an endpoint; the engine folds the answers into one
+    WAIVERS = "waivers"  # a host once more, when its failures have met their waivers
 
 
 @dataclass(frozen=True)
 class Remedy:
-    """What to type on the host, for a product and a range of its versions (PEP 440, "" is all)."""
+    """What to type on the host, for a product and a range of its versions (PEP 440, "" is all).
+
+    `settings` are what `mailwitness remedy` can write into a playbook: for dovecot lines of its
+    configuration, for postfix calls of postconf without its name. One without any, and with
+    `reload`, takes a reload alone.
+    """
 
     product: str
     versions: str
     text: str
+    settings: tuple[str, ...] = ()
+    reload: bool = False
+    proven: tuple[str, ...] = ()  # the releases on which a lab host was cured by it
 
     def fits(self, software: tuple[Software, ...]) -> bool:
         """Whether the host has this product in such a version; what is unknown fits."""
+        if not self.product:
+            return True
         stated = [item.version for item in software if item.product == self.product]
         if not stated:
             return not software
@@ -54,6 +66,7 @@ class Case:
     _profile: Profile | None = None
     _endpoint: Endpoint | None = None
     _look: Look | None = None
+    waivers: tuple[tuple[Waiver, State], ...] = ()  # that name the host, for Scope.WAIVERS
 
     @property
     def endpoint(self) -> Endpoint:
@@ -84,6 +97,19 @@ class Case:
 
 
 @dataclass(frozen=True)
+class Explains:
+    """What follows from the failure of a check, at the same port or, of a host's, anywhere on it.
+
+    A remedy of the failure must clear it as well: `when` sees to that. It gets the host with the
+    failing endpoint, and the verdict that may follow from it.
+    """
+
+    checks: tuple[str, ...]  # ids; none: every check
+    outcome: Outcome = Outcome.FAIL
+    when: Callable[[Case, Verdict], bool] | None = None
+
+
+@dataclass(frozen=True)
 class Check:
     """One question to a mail host.
 
@@ -106,3 +132,6 @@ class Check:
     # The witnesses that can tell. A host's look at itself is none of how it treats strangers.
     views: tuple[View, ...] = ("outside", "running")
     relay_severity: Severity = Severity.LOW  # on port 25
+    explains: tuple[Explains, ...] = ()
+    ports: tuple[int, ...] = ()  # of a check of the host: those that it is about
+    criteria: str | None = None  # the field of a profile with the numbers that it goes by

@@ -9,6 +9,10 @@ from mailwitness.evidence.missing import Missing
 from mailwitness.policy.check import Case, Check, Remedy, Scope
 from mailwitness.policy.outcome import NotKnownError, Outcome, Severity, Verdict
 from mailwitness.policy.profile import Profile
+from mailwitness.policy.waiver import State, Waiver
+
+# How the reason begins of a check that had no conversation to judge.
+NO_CONNECTION = "no connection came about: "
 
 
 @dataclass(frozen=True)
@@ -21,10 +25,17 @@ class Finding:
     verdict: Verdict
     policies: tuple[str, ...]
     remedies: tuple[Remedy, ...]
+    waiver: Waiver | None = None  # in force
+    in_baseline: bool = False
+    causes: tuple[tuple[str, str | None], ...] = ()  # the failures that it follows from
 
     @property
     def outcome(self) -> Outcome:
-        """The verdict's."""
+        """The verdict's, or what a waiver or the baseline makes of a failure."""
+        if self.verdict.outcome is Outcome.FAIL and self.waiver:
+            return Outcome.WAIVED
+        if self.verdict.outcome is Outcome.FAIL and self.in_baseline:
+            return Outcome.ACCEPTED
         return self.verdict.outcome
 
 
@@ -36,6 +47,24 @@ def judge(host: Host, profiles: Sequence[Profile], checks: Iterable[Check]) -> t
         for endpoint in _subjects(host, check)
         for finding in _of_subject(host, endpoint, check, profiles)
     ]
+    return in_order(findings)
+
+
+def judge_waivers(
+    host: Host, waivers: Sequence[tuple[Waiver, State]], checks: Iterable[Check]
+) -> tuple[Finding, ...]:
+    """What the checks of waivers say of those that name the host."""
+    found = []
+    for check in checks:
+        if check.scope is Scope.WAIVERS:
+            verdict = _ask(check, Case(host, waivers=tuple(waivers)))
+            remedies = check.remedies if verdict.outcome is Outcome.FAIL else ()
+            found.append(Finding(check, check.severity, None, verdict, (), remedies))
+    return tuple(found)
+
+
+def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """The worst first."""
     return tuple(sorted(findings, key=_worst_first))
 
 
@@ -48,7 +77,7 @@ def _worst_first(finding: Finding) -> tuple[int, int, int, str]:
 def _subjects(host: Host, check: Check) -> Iterator[Endpoint | None]:
     if check.scope is Scope.HOST:
         yield None
-    elif host.status != "unreachable":
+    elif check.scope is not Scope.WAIVERS and host.status != "unreachable":
         yield from (endpoint for endpoint in host.endpoints if endpoint.in_service)
 
 
@@ -71,7 +100,7 @@ def _of_subject(
             advice = check.advise(Case(host, None, endpoint))
         yield Finding(
             check=check,
-            severity=check.relay_severity if relay else check.severity,
+            severity=verdict.severity or (check.relay_severity if relay else check.severity),
             endpoint=endpoint,
             verdict=verdict,
             policies=tuple(policies),
@@ -128,7 +157,10 @@ def _at(case: Case, look: Look) -> Case:
 def _merged(verdicts: Sequence[Verdict]) -> Verdict:
     details = dict.fromkeys(verdict.detail for verdict in verdicts)
     witnesses = dict.fromkeys(witness for verdict in verdicts for witness in verdict.witnesses)
-    return Verdict(verdicts[0].outcome, "; ".join(details), tuple(witnesses))
+    severities = [verdict.severity for verdict in verdicts if verdict.severity]
+    # One without a severity of its own has the check's, which is the worst of a graded one.
+    severity = severities[0] if len(severities) == len(verdicts) else None
+    return Verdict(verdicts[0].outcome, "; ".join(details), tuple(witnesses), severity)
 
 
 def _why_no_look(endpoint: Endpoint) -> str:
@@ -138,4 +170,4 @@ def _why_no_look(endpoint: Endpoint) -> str:
         else f"{seen.vantage}: {seen.observation.reach.state}"
         for seen in endpoint.outside
     )
-    return "no connection came about: " + ("; ".join(reasons) or "nobody looked from outside")
+    return NO_CONNECTION + ("; ".join(reasons) or "nobody looked from outside")

@@ -17,7 +17,8 @@ class Outcome(StrEnum):
     FAIL = "fail"
     ERROR = "error"
     NOT_ASSESSED = "not-assessed"
-    WAIVED = "waived"
+    WAIVED = "waived"  # a failure that somebody bears until a day
+    ACCEPTED = "accepted"  # a failure that the baseline has
     PASS = "pass"  # noqa: S105
     NOT_APPLICABLE = "not-applicable"
 
@@ -53,6 +54,7 @@ class Verdict:
     outcome: Outcome
     detail: str
     witnesses: tuple[Witness, ...] = ()
+    severity: Severity | None = None  # where a policy grades: other than the check's own
 
 
 class NotKnownError(Exception):
@@ -77,9 +79,9 @@ def passed(detail: str, witnesses: Iterable[Witness] = ()) -> Verdict:
     return Verdict(Outcome.PASS, detail, tuple(witnesses))
 
 
-def failed(detail: str, witnesses: Iterable[Witness]) -> Verdict:
+def failed(detail: str, witnesses: Iterable[Witness], severity: Severity | None = None) -> Verdict:
     """The requirement is not met, and these witnesses say so."""
-    return Verdict(Outcome.FAIL, detail, tuple(witnesses))
+    return Verdict(Outcome.FAIL, detail, tuple(witnesses), severity)
 
 
 def not_applicable(why: str) -> Verdict:

@@ -16,6 +16,7 @@ from mailwitness.firewall.verdict import Reachability, Share, networks
 from mailwitness.policy.audit import Audit, Judged
 from mailwitness.policy.engine import Finding
 from mailwitness.policy.outcome import Outcome, Severity
+from mailwitness.policy.waiver import Waiver
 from mailwitness.resolver.offer import Offer
 
 SCHEMA = "mailwitness/report/1"
@@ -30,7 +31,7 @@ def build(audit: Audit, generated_at: str) -> Json:
     """The whole of report.json; `generated_at` is UTC, ISO 8601 with Z."""
     hosts = [_host(judged) for judged in audit.hosts]
     findings = [finding for host in hosts for finding in host["findings"]]
-    failed = (f["severity"] for f in findings if f["outcome"] == Outcome.FAIL)
+    failed = (f["severity"] for f in findings if f["outcome"] == Outcome.FAIL and not f["causes"])
     return {
         "schema": SCHEMA,
         "generated_at": generated_at,
@@ -38,6 +39,12 @@ def build(audit: Audit, generated_at: str) -> Json:
         "note": audit.run.note,
         "tool": {"name": "mailwitness", "version": __version__},
         "policies": list(dict.fromkeys(name for judged in audit.hosts for name in judged.policies)),
+        "waivers": [
+            {**_waiver(waiver), "check": waiver.check, "hosts": list(waiver.hosts)}
+            | {"groups": list(waiver.groups), "endpoint": waiver.endpoint, "state": state}
+            for waiver, state in audit.waivers
+        ],
+        "baseline": audit.baseline and audit.baseline.collected_at,
         "summary": {
             "hosts": len(hosts),
             "by_status": _counts(host["status"] for host in hosts),
@@ -79,11 +86,22 @@ def _host(judged: Judged) -> Json:
     }
 
 
+def _waiver(waiver: Waiver) -> Json:
+    return {
+        "reason": waiver.reason,
+        "owner": waiver.owner,
+        "expires": waiver.expires.isoformat(),
+        "source": waiver.source,
+    }
+
+
 def _finding(finding: Finding) -> Json:
     check, verdict = finding.check, finding.verdict
     return {
         "check": check.id,
-        "outcome": verdict.outcome.value,
+        "outcome": finding.outcome.value,
+        "waiver": finding.waiver and _waiver(finding.waiver),
+        "causes": [{"check": check, "endpoint": where} for check, where in finding.causes],
         "severity": finding.severity.value,
         "endpoint": finding.endpoint.id if finding.endpoint else None,
         "title": check.title,

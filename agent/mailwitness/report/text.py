@@ -15,11 +15,18 @@ _LONGEST = 4000  # of one text: more than any sentence that a reader would read
 # With tabulate's two spaces between columns both tables stay within 100 columns.
 _HOST_WIDTHS = [24, 12, 24, 30]
 _LIST_WIDTHS = [20, 16, 5, 8, 24, 16]
+_WAIVER_WIDTHS = [16, 24, 16, 10, 26]
 _FINDING_WIDTHS = [8, 16, 25, 16, 27]
 
 
 def _render(report: dict[str, Any]) -> str:
-    parts = [_head(report), _hosts(report), _findings(report), _allowlists(report)]
+    parts = [
+        _head(report),
+        _hosts(report),
+        _findings(report),
+        _allowlists(report),
+        _waivers(report),
+    ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -29,6 +36,8 @@ def _head(report: dict[str, Any]) -> str:
         f"mailwitness {report['tool']['version']}: {report['summary']['hosts']} hosts ({statuses})",
         f"evidence of {report['collected_at']}, policies: {', '.join(report['policies'])}",
     ]
+    if report["baseline"]:
+        lines.append(f"what failed on {report['baseline']} already is accepted, by the baseline")
     if report["note"]:
         lines.insert(0, f"NOTE: {report['note']}")
     return "\n".join(map(printable, lines))
@@ -52,16 +61,19 @@ def _findings(report: dict[str, Any]) -> str:
     rows = []
     for host in report["hosts"]:
         failed = [
-            finding for finding in host["findings"] if finding["outcome"] in ("fail", "error")
+            finding
+            for finding in host["findings"]
+            if finding["outcome"] in ("fail", "error") and not finding["causes"]
         ]
         for severity, check, alike in _grouped(failed):
+            what = printable("; ".join(_unique(finding["detail"] for finding in alike)))
             rows.append(
                 [
                     severity,
                     printable(host["name"]),
                     check,
                     "\n".join(_unique(finding["endpoint"] or "" for finding in alike)),
-                    printable("; ".join(_unique(finding["detail"] for finding in alike))),
+                    what + _folded(host, alike),
                 ]
             )
     if not rows:
@@ -86,6 +98,33 @@ def _allowlists(report: dict[str, Any]) -> str:
     ]
     headers = ["host", "allowlist", "port", "admitted", "missing", "others"]
     return tabulate(rows, headers, maxcolwidths=_LIST_WIDTHS, disable_numparse=True) if rows else ""
+
+
+def _waivers(report: dict[str, Any]) -> str:
+    rows = [
+        [
+            waiver["state"],
+            waiver["check"],
+            printable(few([*waiver["hosts"], *waiver["groups"]])),
+            waiver["expires"],
+            printable(f"{waiver['owner']}: {waiver['reason']}"),
+        ]
+        for waiver in report["waivers"]
+    ]
+    headers = ["waiver", "check", "hosts, groups", "until", "by whom, why"]
+    widths = _WAIVER_WIDTHS
+    return tabulate(rows, headers, maxcolwidths=widths, disable_numparse=True) if rows else ""
+
+
+def _folded(host: dict[str, Any], roots: list[dict[str, Any]]) -> str:
+    """The failures that follow from these."""
+    causes = [{"check": root["check"], "endpoint": root["endpoint"]} for root in roots]
+    follow = _unique(
+        finding["check"]
+        for finding in host["findings"]
+        if finding["outcome"] == "fail" and any(cause in causes for cause in finding["causes"])
+    )
+    return f"\nhence {', '.join(follow)}" if follow else ""
 
 
 def _grouped(
@@ -116,11 +155,13 @@ def _unique(words: Iterable[str]) -> list[str]:
 
 
 def _failures(host: dict[str, Any]) -> str:
-    failed = [f["severity"] for f in host["findings"] if f["outcome"] == "fail"]
+    roots = [finding for finding in host["findings"] if not finding["causes"]]
+    failed = [f["severity"] for f in roots if f["outcome"] == "fail"]
     counts = [f"{failed.count(level)} {level}" for level in _SEVERITIES if level in failed]
-    unknown = sum(f["outcome"] == "not-assessed" for f in host["findings"])
-    if unknown:
-        counts.append(f"{unknown} not assessed")
+    for outcome in ("waived", "accepted", "not-assessed"):
+        number = sum(f["outcome"] == outcome for f in roots)
+        if number:
+            counts.append(f"{number} {outcome.replace('-', ' ')}")
     return ", ".join(counts) or "none"
 
 
