@@ -53,6 +53,7 @@ CHECK = Check(
     scope=Scope.LOOK,
     views=("outside",),  # the host does not ask itself
     judge=_judge,
+    criteria="ciphers",
     remedies=(
         Remedy(
             "dovecot",

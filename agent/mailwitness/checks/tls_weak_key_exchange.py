@@ -69,6 +69,7 @@ CHECK = Check(
     scope=Scope.LOOK,
     views=("outside",),  # the host does not ask itself
     judge=_judge,
+    criteria="key_exchange",
     remedies=(
         Remedy(
             "dovecot",

@@ -11,13 +11,6 @@ from typing import Any, Literal, cast, get_args, get_type_hints
 # The first of all versions to the last, as Dovecot and Postfix spell them.
 VERSIONS = ("SSLv2", "SSLv3", "TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3")
 
-# The numbers that a check needs of the policy that asks for it.
-_TABLES = {
-    "certificate-weak-key": "keys",
-    "tls-weak-cipher": "ciphers",
-    "tls-weak-key-exchange": "key_exchange",
-}
-
 DEFAULT_POLICIES = ("mailbox-connector-2017", "rfc")
 
 # Where a paragraph comes from: the document itself, somebody's account of it, or memory.
@@ -318,10 +311,6 @@ def _built(name: str, table: _Table) -> Profile:
         key: table.table(key).criteria(kind, citations) if table.has(key) else None
         for key, kind in tables.items()
     }
-    requires = table.table("requires").requirements()
-    for check, key in _TABLES.items():
-        if check in requires and numbers[key] is None:
-            raise table.error(key, f"is not there, and {check} is required")
     profile = Profile(
         id=name,
         title=table.text("title"),
@@ -330,7 +319,7 @@ def _built(name: str, table: _Table) -> Profile:
         date=table.text("date"),
         tls=table.table("tls").criteria(Tls, citations),
         **numbers,
-        requires=requires,
+        requires=table.table("requires").requirements(),
         relay_requires=relay.table("requires").requirements(),
         relay_why=relay.text("why"),
         eligibility=eligible,
