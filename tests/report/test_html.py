@@ -83,7 +83,7 @@ def test_a_large_fleet_has_an_index_that_leads_to_pages(report: dict[str, Any]) 
     many = [{**small, "name": f"h{number}"} for number in range(ONE_PAGE + 1)]
     found = pages({**report, "hosts": many})
     _, index = next(found)
-    assert 'href="hosts/h1000.html"' in index
+    assert f'href="hosts/h{ONE_PAGE}.html"' in index
     assert 'class="card host"' not in index
     assert next(found)[0] == "hosts/h0.html"
 
