@@ -27,8 +27,10 @@ from mailwitness.probe.run import probe
 from mailwitness.probe.targets import Target
 from mailwitness.report import explain, remedy
 from mailwitness.report import reach as reach_report
+from mailwitness.report.html import pages
 from mailwitness.report.interface import all_formats
 from mailwitness.report.model import SCHEMA, build
+from mailwitness.report.selection import select
 from mailwitness.report.text import printable
 
 OK, FINDINGS, USAGE, NOT_AUDITED = 0, 1, 2, 3
@@ -128,7 +130,7 @@ def _parser() -> argparse.ArgumentParser:
         "may be repeated (`mailwitness policies` lists them)",
     )
     judging.add_argument(
-        "--output", type=Path, metavar="DIR", help="write report.json and index.html there"
+        "--output", type=Path, metavar="DIR", help="write report.json, index.html and hosts/ there"
     )
     judging.add_argument(
         "--fail-on",
@@ -197,7 +199,23 @@ def _parser() -> argparse.ArgumentParser:
     report = _command(commands, "report", "show a report.json in another format", _report)
     report.add_argument("report", type=Path, metavar="REPORT_JSON")
     report.add_argument("--format", choices=list(all_formats()), default="text")
-    report.add_argument("--host", metavar="NAME", help="show this host alone")
+    report.add_argument(
+        "--host", action="append", default=[], metavar="NAME", help="only this; may be repeated"
+    )
+    report.add_argument(
+        "--check",
+        action="append",
+        default=[],
+        choices=[check.id for check in all_checks()],
+        metavar="ID",
+        help="only what this check says; may be repeated",
+    )
+    report.add_argument(
+        "--severity",
+        choices=[level.value for level in Severity],
+        default=Severity.INFO.value,
+        help="leave out failures less severe (default: %(default)s)",
+    )
 
     on_policies = _listing(commands, "policies", "list the policies", _policies)
     policy = _command(on_policies, "show", "all that a policy asks, and where it stands", _policy)
@@ -277,13 +295,18 @@ def _judged(evidence: Path, arguments: argparse.Namespace) -> int:
 
 
 def _write(report: dict[str, Any], output: Path) -> Path:
-    """report.json and index.html; each appears whole."""
-    output.mkdir(parents=True, exist_ok=True)
-    for name, form in (("report.json", "json"), ("index.html", "html")):
-        unfinished = output / f"{name}.unfinished"
-        unfinished.write_text(all_formats()[form].render(report), "utf-8")
-        unfinished.replace(output / name)
+    """report.json, index.html and a page for each host; each appears whole."""
+    _write_file(output / "report.json", all_formats()["json"].render(report))
+    for name, page in pages(report):
+        _write_file(output / name, page)
     return output / "index.html"
+
+
+def _write_file(path: Path, content: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f"{path.name}.unfinished")
+    unfinished.write_text(content, "utf-8")
+    unfinished.replace(path)
 
 
 def _status(report: dict[str, Any], fail_on: str) -> int:
@@ -376,13 +399,13 @@ def _reach(arguments: argparse.Namespace) -> int:
 
 def _report(arguments: argparse.Namespace) -> int:
     report = _load_report(arguments.report)
-    if arguments.host is not None:
-        hosts = [host for host in report["hosts"] if host["name"] == arguments.host]
-        if not hosts:
-            names = ", ".join(host["name"] for host in report["hosts"])
-            raise UsageError(f"{arguments.report}: no host {arguments.host!r}; there are: {names}")
-        report["hosts"] = hosts
-    sys.stdout.write(all_formats()[arguments.format].render(report))
+    names = [host["name"] for host in report["hosts"]]
+    for name in arguments.host:
+        if name not in names:
+            there = ", ".join(names)
+            raise UsageError(f"{arguments.report}: no host {name!r}; there are: {there}")
+    chosen = select(report, arguments.host, arguments.check, Severity(arguments.severity))
+    sys.stdout.write(all_formats()[arguments.format].render(chosen))
     return OK
 
 

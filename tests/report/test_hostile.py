@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -68,22 +69,28 @@ def test_hostile_text_is_harmless_in_every_format(
             file.write_text(json.dumps(poison(document, attack)))
     status = cli.main(["judge", str(evidence), "--output", str(tmp_path), "--fail-on", "never"])
     said = capsys.readouterr().out
-    html = (tmp_path / "index.html").read_text()
+    assert status == cli.OK
+    for file in tmp_path.rglob("*.html"):
+        _is_harmless(file.read_text(), said)
+    assert max(map(len, said.splitlines())) <= 100
+
+
+def _is_harmless(html: str, said: str) -> None:
     clean = Page()
     clean.feed(html)
-    assert status == cli.OK
     assert "\x1b" not in said + html
     assert "\u202e" not in said + html
-    assert clean.tags.isdisjoint({"script", "img", "iframe", "link", "object"})
+    assert clean.tags.isdisjoint({"img", "iframe", "object"})
+    # The page's own script, which its policy allows by its digest, is the only one.
+    assert html.lower().count("<script") == 1
     assert not any(attribute.startswith("on") for attribute in clean.attributes)
     assert str(1234 * 9876) not in html
     assert len(html) < 10_000_000
-    assert max(map(len, said.splitlines())) <= 100
 
 
 def test_the_page_fetches_nothing(tmp_path: Path) -> None:
     cli.main(["judge", str(RECORDED), "--output", str(tmp_path)])
     html = (tmp_path / "index.html").read_text()
-    assert "default-src 'none'" in html
-    assert not re.findall(r"""(?:src|href)=["'](?!#)""", html)
+    assert "default-src 'none'" in unescape(html)
+    assert not re.findall(r"""(?:src|href)=["'](?!#|data:,)""", html)
     assert html.lstrip().startswith("<!doctype html>")

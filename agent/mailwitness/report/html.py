@@ -1,25 +1,74 @@
-"""One page that fetches nothing: the fleet, then each host with its findings and witnesses."""
+"""Pages that fetch nothing: the fleet with its hosts on one, and one for each host alone."""
 
+import base64
+import hashlib
+from collections.abc import Iterator
 from functools import lru_cache
+from importlib import resources
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from markupsafe import Markup
 
 from mailwitness.policy.outcome import Outcome, Severity
+from mailwitness.report import facts, matrix, plots, worklist
+from mailwitness.report.anchor import anchor, finding_anchor, host_anchor
 from mailwitness.report.interface import Format
 from mailwitness.report.text import printable
 
+# Beyond, a page takes a browser too long to open: with every host's section on it (1,000 hosts:
+# 28 MB, four seconds), and with a cell for every host and requirement.
+ONE_PAGE = 200
+HEAT_MAP = 1000
+
+
+def pages(report: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """File names, and pages rendered as they are asked for: index.html, and one for each host.
+
+    A fleet of more than ONE_PAGE hosts has an index that leads to the hosts' pages.
+    """
+    apart = len(report["hosts"]) > ONE_PAGE
+    yield "index.html", _fleet(report, apart=apart)
+    for host in report["hosts"]:
+        yield host_page(host["name"]), one_host(report, host)
+
+
+def host_page(name: str) -> str:
+    """The file of a host's page, from the folder of the index."""
+    return f"hosts/{anchor(name)}.html"
+
+
+def one_host(report: dict[str, Any], host: dict[str, Any]) -> str:
+    """The page of a host, which tells nothing of the others."""
+    return _template("one_host.html.j2").render(report=report, host=host)
+
 
 def _render(report: dict[str, Any]) -> str:
-    return _template().render(
+    """A report of one host is that host's page."""
+    if len(report["hosts"]) == 1:
+        return one_host(report, report["hosts"][0])
+    return _fleet(report, apart=False)
+
+
+def _fleet(report: dict[str, Any], *, apart: bool) -> str:
+    requirements = matrix.requirements(report)
+    expiries = plots.expiries(report)
+    return _template("fleet.html.j2").render(
         report=report,
-        severities=[level.value for level in Severity],
-        outcomes=[outcome.value for outcome in Outcome],
+        apart=apart,
+        mapped=len(report["hosts"]) <= HEAT_MAP,
+        hosts=worklist.worst_first(report["hosts"]),
+        jobs=worklist.jobs(report),
+        columns=[each for each in requirements if not each.settled],
+        settled=[each for each in requirements if each.settled],
+        offers=plots.versions(report),
+        expiries=expiries,
+        timeline=plots.timeline(expiries),
     )
 
 
-@lru_cache(maxsize=1)
-def _template() -> Template:
+@lru_cache(maxsize=8)
+def _template(name: str) -> Template:
     environment = Environment(
         loader=PackageLoader(__package__ or "", "templates"),
         autoescape=True,
@@ -29,7 +78,38 @@ def _template() -> Template:
         # Direction marks and controls that a server sends may not rearrange the page either.
         finalize=lambda value: printable(value, keep="\n") if type(value) is str else value,
     )
-    return environment.get_template("report.html.j2")
+    style, script = _own("page.css"), _own("page.js")
+    environment.globals.update(
+        style=Markup(style),  # noqa: S704
+        script=Markup(script),  # noqa: S704
+        policy=f"default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; "
+        f"style-src '{_digest(style)}'; script-src '{_digest(script)}'",
+        severities=[level.value for level in Severity],
+        outcomes=[outcome.value for outcome in Outcome],
+        needs=[need.value for need in worklist.Need],
+        need=worklist.need,
+        tasks=worklist.tasks,
+        task_of=worklist.task_of,
+        follows=worklist.follows,
+        roots=worklist.roots,
+        rank=worklist.rank,
+        worst_words=matrix.worst_words,
+        testimony=facts.testimony,
+        coverage=plots.coverage,
+        host_anchor=host_anchor,
+        finding_anchor=finding_anchor,
+        host_page=host_page,
+    )
+    return environment.get_template(name)
+
+
+def _own(name: str) -> str:
+    return resources.files(__package__ or "").joinpath("templates", name).read_text("utf-8")
+
+
+def _digest(content: str) -> str:
+    """What a content security policy allows one inline element by."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
 
 
 FORMAT = Format("html", "one self-contained page", _render)

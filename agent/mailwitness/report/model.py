@@ -1,18 +1,18 @@
 """A judged run as the value of report.json, which every other format is rendered from."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from mailwitness import __version__
 from mailwitness.correlate.allowlist import ListAnswer
 from mailwitness.correlate.certificate import parse
 from mailwitness.correlate.endpoint import CertificateOnDisk, Configured, Endpoint, Outside, Running
-from mailwitness.correlate.filtered import Filtered, shares
+from mailwitness.correlate.filtered import Filtered, all_admitted, shares
 from mailwitness.evidence.host import ListeningSocket
 from mailwitness.evidence.missing import Missing
 from mailwitness.evidence.probe import Observation, Session
-from mailwitness.firewall.verdict import Reachability, Share, networks
+from mailwitness.firewall.verdict import Answer, Reachability, Share, networks
 from mailwitness.policy.audit import Audit, Judged
 from mailwitness.policy.engine import Finding
 from mailwitness.policy.outcome import Outcome, Severity
@@ -30,8 +30,6 @@ MOST_NETWORKS = 64
 def build(audit: Audit, generated_at: str) -> Json:
     """The whole of report.json; `generated_at` is UTC, ISO 8601 with Z."""
     hosts = [_host(judged) for judged in audit.hosts]
-    findings = [finding for host in hosts for finding in host["findings"]]
-    failed = (f["severity"] for f in findings if f["outcome"] == Outcome.FAIL and not f["causes"])
     return {
         "schema": SCHEMA,
         "generated_at": generated_at,
@@ -45,13 +43,20 @@ def build(audit: Audit, generated_at: str) -> Json:
             for waiver, state in audit.waivers
         ],
         "baseline": audit.baseline and audit.baseline.collected_at,
-        "summary": {
-            "hosts": len(hosts),
-            "by_status": _counts(host["status"] for host in hosts),
-            "by_outcome": _counts(finding["outcome"] for finding in findings),
-            "by_severity": {level.value: 0 for level in Severity} | _counts(failed),
-        },
+        "summary": summary(hosts),
         "hosts": hosts,
+    }
+
+
+def summary(hosts: Sequence[Json]) -> Json:
+    """The counts over hosts as report.json has them."""
+    findings = [finding for host in hosts for finding in host["findings"]]
+    failed = (f["severity"] for f in findings if f["outcome"] == Outcome.FAIL and not f["causes"])
+    return {
+        "hosts": len(hosts),
+        "by_status": _counts(host["status"] for host in hosts),
+        "by_outcome": _counts(finding["outcome"] for finding in findings),
+        "by_severity": {level.value: 0 for level in Severity} | _counts(failed),
     }
 
 
@@ -226,11 +231,22 @@ def _filtered(filtered: Filtered | Missing) -> Json:
             {
                 "address": way.address,
                 "interface": way.interface,
+                "admits": _admits(way),
                 "shares": [_share(way, share) for share in shares(way)],
             }
             for way in filtered.ways
         ]
     }
+
+
+def _admits(way: Reachability) -> str:
+    found = tuple(shares(way))
+    if all_admitted(found):
+        return "everyone"
+    answers = {share.answer for share in found}
+    if Answer.ADMITTED in answers:
+        return "some"
+    return "unknown" if Answer.UNDECIDED in answers else "nobody"
 
 
 def _share(way: Reachability, share: Share) -> Json:
@@ -249,6 +265,7 @@ def _allowlist(answer: ListAnswer) -> Json:
         "name": answer.allowlist.name,
         "port": answer.port,
         "exclusive": answer.allowlist.exclusive,
+        "cidrs": list(answer.allowlist.cidrs),
         "source": answer.allowlist.source,
         "retrieved_at": answer.allowlist.retrieved_at,
         "admitted": answer.admitted,

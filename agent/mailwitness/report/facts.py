@@ -1,0 +1,254 @@
+"""What each witness says of a port, fact by fact, and where they disagree."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+Json = dict[str, Any]
+
+_DIGEST = 16  # digits of a certificate's SHA-256 that tell it from any other in a report
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What one witness says of one fact.
+
+    `claims`: what may be compared; witnesses agree where all that claim anything share a claim.
+    `unknown`: the lines are the reason why it is not known.
+    """
+
+    lines: tuple[str, ...] = ()
+    claims: frozenset[str] = frozenset()
+    unknown: bool = False
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A row: the fact and a cell for each column."""
+
+    name: str
+    cells: tuple[Cell, ...]
+
+    @property
+    def differs(self) -> bool:
+        claims = [cell.claims for cell in self.cells if cell.claims]
+        return bool(claims) and not frozenset.intersection(*claims)
+
+
+@dataclass(frozen=True)
+class Testimony:
+    """The witnesses of an endpoint, side by side. Vantages that saw the same share a column."""
+
+    columns: tuple[str, ...]
+    facts: tuple[Fact, ...]
+
+
+def testimony(endpoint: Json) -> Testimony:
+    """Of an endpoint of report.json."""
+    conversations = [("running", _handshake(endpoint["running"]))]
+    conversations += [(_vantage(seen), seen) for seen in endpoint["outside"]]
+    rows: list[tuple[str, list[Cell]]] = [
+        (
+            "answers",
+            [_configured(endpoint), _running(endpoint), _filtered(endpoint)]
+            + [_reached(seen, endpoint["filtered"]) for seen in endpoint["outside"]],
+        )
+    ]
+    for name, configured, of_session in _OF_SESSIONS:
+        inside, *outside = [_said(seen, of_session) for _, seen in conversations]
+        if of_session is _login_before:
+            # Dovecot takes a connection from its own address for secured, whatever crosses it:
+            # https://doc.dovecot.org/2.3/settings/core/#core_setting-disable_plaintext_auth
+            inside = replace(inside, claims=frozenset())
+        rows.append((name, [configured(endpoint["configured"]), inside, Cell(), *outside]))
+    titles = ["configured", "running", "filtered"]
+    columns = _together(list(zip(*(cells for _, cells in rows), strict=True))[len(titles) :])
+    kept = [*range(len(titles)), *(len(titles) + first for first, _ in columns)]
+    titles += [", ".join(conversations[1 + number][0] for number in alike) for _, alike in columns]
+    facts = (Fact(name, tuple(cells[column] for column in kept)) for name, cells in rows)
+    return Testimony(
+        tuple(titles), tuple(fact for fact in facts if any(c.lines for c in fact.cells))
+    )
+
+
+def _together(columns: list[tuple[Cell, ...]]) -> list[tuple[int, list[int]]]:
+    """The first of each kind of column, with the numbers of all that are like it."""
+    found: dict[tuple[Cell, ...], list[int]] = {}
+    for number, column in enumerate(columns):
+        found.setdefault(column, []).append(number)
+    return [(alike[0], alike) for alike in found.values()]
+
+
+def _vantage(seen: Json) -> str:
+    return f"{seen['vantage']} to {seen['address']}" if "address" in seen else str(seen["vantage"])
+
+
+def _unknown(missing: Json) -> Cell:
+    return Cell((missing["missing"],), unknown=True)
+
+
+def _listens(answer: bool) -> frozenset[str]:  # noqa: FBT001
+    return frozenset(("yes" if answer else "no",))
+
+
+def _configured(endpoint: Json) -> Cell:
+    setting = endpoint["configured"]
+    if "missing" in setting:
+        return _unknown(setting)
+    if not setting["listener"]:
+        return Cell(("no listener",), _listens(answer=False))
+    return Cell((f"{setting['product']}, {setting['source']}",), _listens(answer=True))
+
+
+def _running(endpoint: Json) -> Cell:
+    running = endpoint["running"]
+    if "missing" in running:
+        return _unknown(running)
+    if not running["sockets"]:
+        return Cell(("nothing listens",), _listens(answer=False))
+    processes = [
+        "process not known" if "missing" in process else f"{process['name']}, pid {process['pid']}"
+        for process in (socket["process"] for socket in running["sockets"])
+    ]
+    return Cell(tuple(dict.fromkeys(processes)), _listens(answer=True))
+
+
+def _filtered(endpoint: Json) -> Cell:
+    filtered = endpoint["filtered"]
+    if "missing" in filtered:
+        return _unknown(filtered)
+    return Cell(tuple(f"{way['address']}: admits {way['admits']}" for way in filtered["ways"]))
+
+
+def _reached(seen: Json, filtered: Json) -> Cell:
+    if "missing" in seen:
+        return _unknown(seen)
+    lines = (seen["reach"] if seen["reach"] == "open" else f"{seen['reach']}: {seen['detail']}",)
+    # Whether a host that admits some admits this one, its own findings say; that a port that is
+    # closed to most is closed to a vantage is no disagreement.
+    ways = filtered.get("ways", ())
+    comparable = seen["reach"] == "open" or all(way["admits"] == "everyone" for way in ways)
+    return Cell(lines, _listens(seen["reach"] == "open") if comparable else frozenset())
+
+
+def _handshake(running: Json) -> Json:
+    if "missing" in running:
+        return {}
+    handshake: Json = running["handshake"]
+    return handshake if running["sockets"] else {}
+
+
+def _said(seen: Json, of_session: Callable[[Json], Cell]) -> Cell:
+    """The cell of a conversation; one without a session has said why in the first row."""
+    session = seen.get("session", {"missing": seen.get("missing", "")})
+    if "missing" in session:
+        if seen.get("reach") == "open":
+            return _unknown(session)
+        return Cell()
+    return of_session(session)
+
+
+def _versions(session: Json) -> Cell:
+    if any(isinstance(answer["accepted"], dict) for answer in session["versions"]):
+        lines = tuple(_version(answer) for answer in session["versions"] if answer["accepted"])
+        return Cell(lines)
+    accepted = tuple(answer["version"] for answer in session["versions"] if answer["accepted"])
+    return Cell(accepted or ("none",), frozenset((" ".join(accepted) or "none",)))
+
+
+def _version(answer: Json) -> str:
+    accepted = answer["accepted"]
+    said = f" not known: {accepted['missing']}" if isinstance(accepted, dict) else ""
+    return f"{answer['version']}{said}"
+
+
+def _starttls(session: Json) -> Cell:
+    upgrade = session["starttls"]
+    if upgrade is None:
+        return Cell()
+    return Cell((upgrade["state"],), frozenset((upgrade["state"],)))
+
+
+def _certificate(session: Json) -> Cell:
+    for chain in session["certificates"]:
+        if chain["server_name"] is None:
+            leaf = chain["leaf"]
+            if "missing" in leaf:
+                return _unknown(leaf)
+            return Cell(tuple(_described(leaf)), frozenset((leaf["sha256"],)))
+    return Cell()
+
+
+def _described(leaf: Json) -> Iterator[str]:
+    yield leaf["subject"]
+    yield f"to {leaf['not_after'][:10]}"
+    yield f"SHA-256 {leaf['sha256'][:_DIGEST]}…"
+
+
+def _login_before(session: Json) -> Cell:
+    return _logins(session["before_tls"])
+
+
+def _login_inside(session: Json) -> Cell:
+    return _logins(session["inside_tls"])
+
+
+def _logins(lines: Any) -> Cell:
+    if lines is None:
+        return Cell()
+    if isinstance(lines, dict):
+        return _unknown(lines)
+    words = ("AUTH", "SASL", "LOGIN", "USER")
+    said = tuple(line for line in lines if line.upper().startswith(words) and "REF" not in line)
+    return Cell(said or ("none offered",), frozenset((" ".join(said) or "none",)))
+
+
+def _settings(setting: Json, *words: str) -> Cell:
+    found = (
+        f"{name} = {value}"
+        for name, value in setting.get("settings", {}).items()
+        if isinstance(value, str) and value and any(word in name for word in words)
+    )
+    return Cell(tuple(found))
+
+
+def _set_versions(setting: Json) -> Cell:
+    return _settings(setting, "min_protocol", "tls_protocols", "mandatory_protocols")
+
+
+def _set_tls(setting: Json) -> Cell:
+    tls = setting.get("tls", "implicit")
+    if isinstance(tls, dict):
+        return _unknown(tls)
+    return Cell() if tls == "implicit" else Cell((tls,))
+
+
+def _set_certificate(setting: Json) -> Cell:
+    lines: list[str] = []
+    claims: set[str] = set()
+    for file in setting.get("certificates", ()):
+        lines.append(file["path"])
+        leaf = file["certificate"]
+        if "missing" in leaf:
+            lines.append(leaf["missing"])
+        else:
+            lines += _described(leaf)
+            claims.add(leaf["sha256"])
+    return Cell(tuple(lines), frozenset(claims))
+
+
+def _set_logins(setting: Json) -> Cell:
+    return _settings(setting, "plaintext", "cleartext", "tls_auth_only")
+
+
+def _set_mechanisms(setting: Json) -> Cell:
+    return _settings(setting, "auth_mechanisms", "sasl_auth_enable")
+
+
+_OF_SESSIONS: tuple[tuple[str, Callable[[Json], Cell], Callable[[Json], Cell]], ...] = (
+    ("STARTTLS", _set_tls, _starttls),
+    ("TLS versions", _set_versions, _versions),
+    ("certificate", _set_certificate, _certificate),
+    ("login before TLS", _set_logins, _login_before),
+    ("login inside TLS", _set_mechanisms, _login_inside),
+)

@@ -1,0 +1,163 @@
+"""What is to be done, in order: of a host, and over the fleet."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from mailwitness.policy.outcome import Outcome, Severity
+
+BROKEN = Outcome.ERROR.value  # a check that broke is none of the severities, and comes first
+_ORDER = (BROKEN, *(level.value for level in Severity))
+# What a run fails on by default (--fail-on) is what a day's work is.
+TODAY = frozenset((BROKEN, Severity.CRITICAL.value, Severity.HIGH.value))
+
+
+class Need(StrEnum):
+    """Whether a host needs work, the most pressing first."""
+
+    TODAY = "today"
+    LATER = "later"
+    UNCLEAR = "unclear"  # nothing failed, and not everything could be assessed
+    NOTHING = "nothing"
+
+
+@dataclass(frozen=True)
+class Task:
+    """One check's failures on one host; `findings` as report.json has them, worst first."""
+
+    word: str  # the worst severity, or "error"
+    check: str
+    title: str
+    findings: tuple[dict[str, Any], ...]
+
+    @property
+    def endpoints(self) -> list[str]:
+        return list(dict.fromkeys(f["endpoint"] for f in self.findings if f["endpoint"]))
+
+    @property
+    def by_endpoint(self) -> dict[str, list[dict[str, Any]]]:
+        """Under "" what is about the host."""
+        found: dict[str, list[dict[str, Any]]] = {}
+        for finding in self.findings:
+            found.setdefault(finding["endpoint"] or "", []).append(finding)
+        return found
+
+    @property
+    def details(self) -> list[str]:
+        return list(dict.fromkeys(f["detail"] for f in self.findings))
+
+    @property
+    def remedies(self) -> list[dict[str, str]]:
+        return unique(remedy for f in self.findings for remedy in f["remedies"])
+
+
+@dataclass(frozen=True)
+class Job:
+    """One check's failures over the fleet: what is done in one go on all the hosts."""
+
+    word: str  # the worst of the hosts
+    check: str
+    title: str
+    hosts: tuple[tuple[str, Task], ...]
+
+
+def rank(word: str) -> int:
+    """0 is what is to be done first; words that are no failure come last."""
+    return _ORDER.index(word) if word in _ORDER else len(_ORDER)
+
+
+def word(finding: dict[str, Any]) -> str:
+    """What a reader is to see first of a finding: the severity of a failure, else the outcome."""
+    failed = finding["outcome"] == Outcome.FAIL
+    said: str = finding["severity"] if failed else finding["outcome"]
+    return said
+
+
+def tasks(host: dict[str, Any]) -> list[Task]:
+    """The failures of a host, worst first; one check on several endpoints is one task.
+
+    What follows from another failure is no task of its own: that one clears it.
+    """
+    by_check: dict[str, list[dict[str, Any]]] = {}
+    for finding in roots(host):
+        if finding["outcome"] in (Outcome.FAIL, Outcome.ERROR):
+            by_check.setdefault(finding["check"], []).append(finding)
+    found = []
+    for check, alike in by_check.items():
+        alike.sort(key=lambda finding: rank(word(finding)))
+        found.append(Task(word(alike[0]), check, alike[0]["title"], tuple(alike)))
+    return sorted(found, key=lambda task: (rank(task.word), task.check))
+
+
+def follows(host: dict[str, Any], finding: dict[str, Any]) -> list[dict[str, Any]]:
+    """What on the host follows from this failure."""
+    itself = {"check": finding["check"], "endpoint": finding["endpoint"]}
+    return [other for other in host["findings"] if itself in other["causes"]]
+
+
+def task_of(host: dict[str, Any], check: str) -> str:
+    """The check of the task under which a failure of `check` is shown."""
+    own = [task.check for task in tasks(host)]
+    causes = (
+        cause["check"]
+        for finding in host["findings"]
+        if finding["check"] == check
+        for cause in finding["causes"]
+    )
+    return next((each for each in (check, *causes) if each in own), check)
+
+
+def jobs(report: dict[str, Any]) -> list[Job]:
+    """The fleet's failures, worst first, and among equals what concerns the most hosts."""
+    by_check: dict[str, list[tuple[str, Task]]] = {}
+    for host in report["hosts"]:
+        for task in tasks(host):
+            by_check.setdefault(task.check, []).append((host["name"], task))
+    found = []
+    for check, concerned in by_check.items():
+        concerned.sort(key=lambda each: (rank(each[1].word), each[0]))
+        worst = concerned[0][1]
+        found.append(Job(worst.word, check, worst.title, tuple(concerned)))
+    return sorted(found, key=lambda job: (rank(job.word), -len(job.hosts), job.check))
+
+
+def need(host: dict[str, Any]) -> Need:
+    """Whether somebody has to see to the host, and when."""
+    words = {word(finding) for finding in roots(host)}
+    if words & TODAY:
+        return Need.TODAY
+    if words & set(_ORDER):
+        return Need.LATER
+    if Outcome.NOT_ASSESSED in words or host["status"] != "audited":
+        return Need.UNCLEAR
+    return Need.NOTHING
+
+
+def roots(host: dict[str, Any]) -> list[dict[str, Any]]:
+    """The findings that follow from no other one of those that are shown."""
+    shown = {(finding["check"], finding["endpoint"]) for finding in host["findings"]}
+    return [
+        finding
+        for finding in host["findings"]
+        if not any((cause["check"], cause["endpoint"]) in shown for cause in finding["causes"])
+    ]
+
+
+def worst_first(hosts: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """By the worst failure, then by how many of it, then by name."""
+
+    def key(host: dict[str, Any]) -> tuple[list[int], str]:
+        words = [word(finding) for finding in roots(host)]
+        return [-words.count(each) for each in _ORDER], host["name"]
+
+    return sorted(hosts, key=key)
+
+
+def unique(items: Iterable[dict[str, str]]) -> list[dict[str, str]]:
+    """The items without repetition, in their order."""
+    found: list[dict[str, str]] = []
+    for item in items:
+        if item not in found:
+            found.append(item)
+    return found
