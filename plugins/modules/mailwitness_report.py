@@ -22,6 +22,10 @@ options:
     type: str
     choices: [critical, high, medium, low, info, never]
     required: true
+  store:
+    description:
+      - Where the run is kept, a file or a URL of PostgreSQL. Nowhere where it is empty.
+    type: str
 """
 
 EXAMPLES = r"""
