@@ -9,14 +9,15 @@ import re
 
 # Stands where a changing value was taken out. No JSON text holds it.
 _GAP = b"\0"
+# What stands before a value, and the value. Each way begins with a letter of its own, by which
+# the search skips most of a document.
 _CHANGING = re.compile(
     rb"""
-    (?<="observed_at":)"[^"\\]*" | (?<="started_at":)"[^"\\]*" | (?<="at":)"[^"\\]*"
-    | (?<="seconds":)[-+.0-9eE]+ | (?<="milliseconds":)[-+.0-9eE]+
+    ("(?:observed_at|started_at|at|seconds|milliseconds)":)("[^"\\]*"|[-+.0-9eE]+)
     # nft, nft -j inside a JSON text, iptables-save -c
-    | (?<=packets[ ])[0-9]+[ ]bytes[ ][0-9]+
-    | (?<=\\"packets\\":[ ])[0-9]+,[ ]\\"bytes\\":[ ][0-9]+
-    | (?<=\[)[0-9]+:[0-9]+(?=\])
+    | (packets[ ])([0-9]+[ ]bytes[ ][0-9]+)
+    | (\\"packets\\":[ ])([0-9]+,[ ]\\"bytes\\":[ ][0-9]+)
+    | (\[)([0-9]+:[0-9]+)(?=\])
     """,
     re.VERBOSE,
 )
@@ -26,7 +27,15 @@ def split(content: bytes) -> tuple[bytes, bytes]:
     """The lasting part and the changing part of `content`; `join` makes it again, byte for byte."""
     if _GAP in content:  # not JSON: kept as it is
         return content, b""
-    return _CHANGING.sub(_GAP, content), _GAP.join(_CHANGING.findall(content))
+    values: list[bytes] = []
+
+    def take(found: re.Match[bytes]) -> bytes:
+        before, value = (part for part in found.groups() if part is not None)
+        values.append(value)
+        return before + _GAP
+
+    lasting = _CHANGING.sub(take, content)
+    return lasting, _GAP.join(values)
 
 
 def join(lasting: bytes, changing: bytes) -> bytes:
