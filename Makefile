@@ -6,7 +6,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 # What the lab needs of Debian beside Python; installed where we are root on Debian.
-PACKAGES := ca-certificates debootstrap ipset iproute2 iptables nftables openssh-client openssl python3-venv systemd-container
+PACKAGES := ca-certificates debootstrap ipset iproute2 iptables nftables openssh-client openssl postgresql python3-venv systemd-container
 # How many trials `make kernel-trials` makes.
 TRIALS := 100000
 # How many configurations of each Debian release `make resolver-trials` makes.

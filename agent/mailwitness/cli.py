@@ -32,6 +32,11 @@ from mailwitness.report.interface import all_formats
 from mailwitness.report.model import SCHEMA, build
 from mailwitness.report.selection import select
 from mailwitness.report.text import printable
+from mailwitness.store import text as store_text
+from mailwitness.store.compare import compare
+from mailwitness.store.database import Database
+from mailwitness.store.errors import StoreError
+from mailwitness.store.history import History
 
 OK, FINDINGS, USAGE, NOT_AUDITED = 0, 1, 2, 3
 _EXIT_STATUS = """\
@@ -67,9 +72,35 @@ exit status:
   2  the command or what it was given is wrong
   3  it is not known: undecided, or the packet filter was not read
 """
+_STORE_HELP = """\
+A store is a file (SQLite), or a database of PostgreSQL: postgresql://USER@HOST/NAME. Give it by
+--store or MAILWITNESS_STORE. A run is saved by `mailwitness judge --save` and by the playbook,
+where mailwitness_store is set. RUN is a number, `latest`, or `latest~1`, the one before.
+
+  mailwitness runs --store history.sqlite
+  mailwitness history mail1                          one host through all runs
+  mailwitness diff                                   what the last run changed
+  mailwitness diff 3 latest
+  mailwitness trend
+  mailwitness judge --run 3 --policy rfc             today's policy over old evidence
+  mailwitness prune --keep 400
+
+"""
+_DIFF_EXIT = """\
+exit status:
+  0  nothing is new, worse or gone dark
+  1  something is
+  2  the command or what it was given is wrong
+"""
+_STORE_EXIT = """\
+exit status:
+  0  done
+  2  the command or what it was given is wrong, or the store cannot be used
+"""
 # Where clients of mailboxes connect: RFC 8314.
 _CLIENT_PORTS = (465, 587, 993)
 _LATEST = Path("reports/latest/evidence")
+_STORE = "reports/history.sqlite"
 NEVER = "never"
 
 
@@ -100,6 +131,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         profile.ProfileError,
         waiver.WaiverError,
         baseline.BaselineError,
+        StoreError,
     ) as error:
         print(f"mailwitness: {printable(str(error))}", file=sys.stderr)
         return USAGE
@@ -120,38 +152,15 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"mailwitness {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    judging = argparse.ArgumentParser(add_help=False)
-    judging.add_argument(
-        "--policy",
-        action="append",
-        default=[],
-        metavar="POLICY",
-        help="judge by this policy, or the one in this file, whatever the inventory says; "
-        "may be repeated (`mailwitness policies` lists them)",
-    )
-    judging.add_argument(
-        "--output", type=Path, metavar="DIR", help="write report.json, index.html and hosts/ there"
-    )
-    judging.add_argument(
-        "--fail-on",
-        choices=[*(level.value for level in Severity), NEVER],
-        default=Severity.HIGH.value,
-        help="the least severity of a failed finding that makes the exit status 1 "
-        "(default: %(default)s; never: the exit status is 0 whatever is found)",
-    )
+    judging, storing = _judging(), _storing()
 
-    judging.add_argument(
-        "--waivers", type=Path, metavar="FILE", help="in place of those of the inventory"
+    judge = _command(commands, "judge", "judge stored evidence again", _judge, judging, storing)
+    judge.add_argument("evidence", type=Path, nargs="?", metavar="EVIDENCE_DIR")
+    judge.add_argument(
+        "--run", dest="run_name", metavar="RUN", help="of the store, in place of EVIDENCE_DIR"
     )
-    judging.add_argument(
-        "--baseline",
-        type=Path,
-        metavar="FILE",
-        help="accept what it has (made by `mailwitness baseline`), fail what is new",
-    )
-
-    judge = _command(commands, "judge", "judge stored evidence again", _judge, judging)
-    judge.add_argument("evidence", type=Path, metavar="EVIDENCE_DIR")
+    judge.add_argument("--save", action="store_true", help="keep the run in the store")
+    _add_history(commands, storing)
 
     look = _command(commands, "probe", "audit hosts from outside alone, no login", _probe, judging)
     look.add_argument("targets", nargs="+", metavar="HOST", help="a name or an address")
@@ -168,27 +177,7 @@ def _parser() -> argparse.ArgumentParser:
         help=f"may be repeated (default: {' '.join(map(str, DEFAULT_PORTS))})",
     )
 
-    lists = commands.add_parser("allowlist", help="hold allowlists against stored evidence")
-    on_lists = lists.add_subparsers(required=True, metavar="COMMAND")
-    check = _command(
-        on_lists, "check", "who of a list reaches which host, by stored evidence", _allowlist_check
-    )
-    check.epilog = _ALLOWLIST_HELP
-    check.add_argument("list", type=Path, metavar="LIST")
-    check.add_argument(
-        "--port",
-        action="append",
-        type=_port,
-        help="may be repeated; default: the list's own, or those of the mail clients' services",
-    )
-    _add_evidence(check)
-
-    reach = _command(commands, "reach", "explain who can reach a port of a host", _reach)
-    reach.epilog = _REACH_HELP
-    reach.add_argument("host", metavar="HOST", help="as the inventory names it")
-    reach.add_argument("port", type=_port, metavar="PORT")
-    reach.add_argument("--from", dest="source", type=_network, metavar="CIDR")
-    _add_evidence(reach)
+    _add_questions(commands)
 
     accept = _command(
         commands, "baseline", "accept what a report fails, so that new failures show", _baseline
@@ -241,6 +230,76 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _judging() -> argparse.ArgumentParser:
+    """What all commands that judge have in common."""
+    judging = argparse.ArgumentParser(add_help=False)
+    judging.add_argument(
+        "--policy",
+        action="append",
+        default=[],
+        metavar="POLICY",
+        help="judge by this policy, or the one in this file, whatever the inventory says; "
+        "may be repeated (`mailwitness policies` lists them)",
+    )
+    judging.add_argument(
+        "--output", type=Path, metavar="DIR", help="write report.json, index.html and hosts/ there"
+    )
+    judging.add_argument(
+        "--fail-on",
+        choices=[*(level.value for level in Severity), NEVER],
+        default=Severity.HIGH.value,
+        help="the least severity of a failed finding that makes the exit status 1 "
+        "(default: %(default)s; never: the exit status is 0 whatever is found)",
+    )
+    judging.add_argument(
+        "--waivers", type=Path, metavar="FILE", help="in place of those of the inventory"
+    )
+    judging.add_argument(
+        "--baseline",
+        type=Path,
+        metavar="FILE",
+        help="accept what it has (made by `mailwitness baseline`), fail what is new",
+    )
+    return judging
+
+
+def _storing() -> argparse.ArgumentParser:
+    """What all commands that use the store have in common."""
+    storing = argparse.ArgumentParser(add_help=False)
+    storing.add_argument(
+        "--store",
+        default=os.environ.get("MAILWITNESS_STORE") or _STORE,
+        metavar="FILE|URL",
+        help=f"the history of runs (default: MAILWITNESS_STORE, or {_STORE})",
+    )
+    return storing
+
+
+def _add_questions(commands: Any) -> None:
+    """Those that ask stored evidence who can reach what."""
+    lists = commands.add_parser("allowlist", help="hold allowlists against stored evidence")
+    on_lists = lists.add_subparsers(required=True, metavar="COMMAND")
+    check = _command(
+        on_lists, "check", "who of a list reaches which host, by stored evidence", _allowlist_check
+    )
+    check.epilog = _ALLOWLIST_HELP
+    check.add_argument("list", type=Path, metavar="LIST")
+    check.add_argument(
+        "--port",
+        action="append",
+        type=_port,
+        help="may be repeated; default: the list's own, or those of the mail clients' services",
+    )
+    _add_evidence(check)
+
+    reach = _command(commands, "reach", "explain who can reach a port of a host", _reach)
+    reach.epilog = _REACH_HELP
+    reach.add_argument("host", metavar="HOST", help="as the inventory names it")
+    reach.add_argument("port", type=_port, metavar="PORT")
+    reach.add_argument("--from", dest="source", type=_network, metavar="CIDR")
+    _add_evidence(reach)
+
+
 def _listing(commands: Any, name: str, title: str, run: Any) -> Any:
     """A command that lists, and has commands of its own beneath it."""
     return _command(commands, name, title, run).add_subparsers(metavar="COMMAND")
@@ -261,6 +320,23 @@ def _command(
     return parser
 
 
+def _add_history(commands: Any, storing: argparse.ArgumentParser) -> None:
+    listed = _command(commands, "runs", "list the runs of the store", _runs, storing)
+    one = _command(commands, "history", "follow a host through the runs", _history, storing)
+    one.add_argument("host", metavar="HOST", help="as the inventory names it")
+    diff = _command(commands, "diff", "tell what changed between two runs", _diff, storing)
+    diff.add_argument("before", nargs="?", default="latest~1", metavar="A", help="a run")
+    diff.add_argument("after", nargs="?", default="latest", metavar="B", help="a later one")
+    trend = _command(commands, "trend", "count the failures of each run", _trend, storing)
+    prune = _command(commands, "prune", "remove old runs from the store", _prune, storing)
+    prune.add_argument(
+        "--keep", type=_count, required=True, metavar="N", help="how many of the last runs stay"
+    )
+    for parser in (listed, one, trend, prune):
+        parser.epilog = _STORE_HELP + _STORE_EXIT
+    diff.epilog = _STORE_HELP + _DIFF_EXIT
+
+
 def _add_evidence(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "evidence",
@@ -273,10 +349,55 @@ def _add_evidence(parser: argparse.ArgumentParser) -> None:
 
 
 def _judge(arguments: argparse.Namespace) -> int:
-    return _judged(arguments.evidence, arguments)
+    if (arguments.evidence is None) == (arguments.run_name is None):
+        raise UsageError("give either EVIDENCE_DIR or --run RUN")
+    if arguments.run_name is None:
+        history = History(Database(arguments.store, create=True)) if arguments.save else None
+        return _judged(arguments.evidence, arguments, history)
+    if arguments.save:
+        raise UsageError("--save is for new evidence; the run is in the store already")
+    history = _open(arguments)
+    with tempfile.TemporaryDirectory(prefix="mailwitness-") as temporary:
+        history.restore(history.find(arguments.run_name), Path(temporary))
+        return _judged(Path(temporary), arguments)
 
 
-def _judged(evidence: Path, arguments: argparse.Namespace) -> int:
+def _open(arguments: argparse.Namespace) -> History:
+    return History(Database(arguments.store, create=False))
+
+
+def _runs(arguments: argparse.Namespace) -> int:
+    sys.stdout.write(store_text.runs(_open(arguments).runs()))
+    return OK
+
+
+def _history(arguments: argparse.Namespace) -> int:
+    found = _open(arguments).of_host(arguments.host)
+    if not found:
+        raise UsageError(f"no run of the store has a host {arguments.host!r}")
+    sys.stdout.write(store_text.history(found))
+    return OK
+
+
+def _diff(arguments: argparse.Namespace) -> int:
+    history = _open(arguments)
+    before, after = history.find(arguments.before), history.find(arguments.after)
+    changes = compare(history.report(before), history.report(after))
+    sys.stdout.write(store_text.diff(before, after, changes))
+    return FINDINGS if any(each.kind in ("new", "worse", "gone dark") for each in changes) else OK
+
+
+def _trend(arguments: argparse.Namespace) -> int:
+    sys.stdout.write(store_text.trend(_open(arguments).runs()))
+    return OK
+
+
+def _prune(arguments: argparse.Namespace) -> int:
+    print(f"{_open(arguments).prune(arguments.keep)} runs removed")
+    return OK
+
+
+def _judged(evidence: Path, arguments: argparse.Namespace, history: History | None = None) -> int:
     checks = all_checks()
     given = arguments.waivers
     files = [given] if given else sorted(folder.waivers(evidence).glob("*/*"))
@@ -291,6 +412,8 @@ def _judged(evidence: Path, arguments: argparse.Namespace) -> int:
     if arguments.output:
         page = _write(report, arguments.output)
         print(f"\nreport: {page}")
+    if history:
+        print(f"saved as run {history.save(evidence, report)}")
     return _status(report, arguments.fail_on)
 
 
@@ -468,6 +591,12 @@ def _network(text: str) -> tuple[int, IntervalSet]:
         return parse_network(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _count(text: str) -> int:
+    if text.isdecimal() and int(text) > 0:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is no number of runs")
 
 
 def _port(text: str) -> int:

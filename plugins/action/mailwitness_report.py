@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from typing import Any
@@ -14,7 +15,7 @@ class ActionModule(ActionBase):
 
     TRANSFERS_FILES = False
     _supports_check_mode = True
-    _VALID_ARGS = frozenset({"evidence", "output", "fail_on", "baseline"})
+    _VALID_ARGS = frozenset({"evidence", "output", "fail_on", "baseline", "store"})
 
     def run(
         self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
@@ -26,7 +27,12 @@ class ActionModule(ActionBase):
         command += ["--output", arguments["output"], "--fail-on", arguments["fail_on"]]
         if arguments.get("baseline"):
             command += ["--baseline", arguments["baseline"]]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        environment = dict(os.environ)
+        if arguments.get("store"):
+            command.append("--save")
+            # A URL may hold a password, which a command line shows to every local user.
+            environment["MAILWITNESS_STORE"] = arguments["store"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
         self._display.display(f"\n{done.stdout}")
         result["rc"] = done.returncode
         result["report"] = f"{arguments['output']}/index.html"

@@ -26,6 +26,10 @@ options:
     description: A file made by C(mailwitness baseline), whose failures are accepted; or empty.
     type: str
     default: ""
+  store:
+    description:
+      - Where the run is kept, a file or a URL of PostgreSQL. Nowhere where it is empty.
+    type: str
 """
 
 EXAMPLES = r"""

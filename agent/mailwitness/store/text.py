@@ -1,0 +1,87 @@
+"""The answers of `runs`, `history`, `diff` and `trend` as text for a terminal."""
+
+from collections.abc import Iterable, Sequence
+
+from tabulate import tabulate
+
+from mailwitness.report.text import printable
+from mailwitness.store.compare import Change
+from mailwitness.store.history import HostRun, SavedRun
+
+_LEVELS = ("critical", "high", "medium", "low", "info")
+
+
+def runs(saved: Sequence[SavedRun]) -> str:
+    """A line for each run."""
+    heads = ("run", "started", "controller", "hosts", *_LEVELS, "policies")
+    return _table(
+        heads,
+        (
+            (
+                run.id,
+                run.started_at,
+                run.controller,
+                run.report["summary"]["hosts"],
+                *(run.failed.get(level, 0) for level in _LEVELS),
+                ", ".join(run.report["policies"]),
+            )
+            for run in saved
+        ),
+    )
+
+
+def history(host: Sequence[HostRun]) -> str:
+    """A line for each run that had the host."""
+    heads = ("run", "started", "status", *_LEVELS, "not assessed", "agent s")
+    return _table(
+        heads,
+        (
+            (
+                each.run,
+                each.started_at,
+                each.status,
+                *(each.failed[level] for level in _LEVELS),
+                each.not_assessed,
+                "-" if each.seconds is None else f"{each.seconds:.1f}",
+            )
+            for each in host
+        ),
+    )
+
+
+def trend(saved: Sequence[SavedRun]) -> str:
+    """A line for each run: failed findings, and how the serious ones moved since the run before."""
+    rows = []
+    before: int | None = None
+    for run in saved:
+        serious = sum(run.failed.get(level, 0) for level in ("critical", "high"))
+        moved = "" if before is None else f"{serious - before:+d}"
+        before = serious
+        lost = sum(
+            run.report["summary"]["by_status"].get(word, 0) for word in ("unreachable", "failed")
+        )
+        counts = (run.failed.get(level, 0) for level in _LEVELS)
+        rows.append((run.started_at, run.report["summary"]["hosts"], lost, *counts, serious, moved))
+    return _table(("started", "hosts", "lost", *_LEVELS, "critical+high", "change"), rows)
+
+
+def diff(before: SavedRun, after: SavedRun, changes: Sequence[Change]) -> str:
+    """What changed, the bad first."""
+    title = f"run {before.id} ({before.started_at}) to run {after.id} ({after.started_at})"
+    if not changes:
+        return f"{title}: nothing has changed\n"
+    lines = [f"{title}: {len(changes)} changes", ""]
+    for each in changes:
+        what = " ".join(
+            part for part in (each.check, each.severity and f"({each.severity})") if part
+        )
+        where = " ".join(part for part in (each.host, each.endpoint) if part)
+        lines.append(
+            printable(f"{each.kind:9}  {where}: {what}{': ' if what else ''}{each.detail}")
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    safe = [[printable(str(cell)) for cell in row] for row in rows]
+    return tabulate(safe, heads, tablefmt="simple", disable_numparse=True) + "\n"
