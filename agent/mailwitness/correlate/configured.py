@@ -173,15 +173,30 @@ def keys(
     found = []
     matches = {file.certificate: file.matches for file in host.keys}
     for certificate in certificates:
-        fits = matches.get(certificate.path, Missing(f"{certificate.path}: its key is not known"))
-        if isinstance(fits, Missing):
-            return fits
         if isinstance(certificate.leaf, Missing):
             return Missing(f"{certificate.path}: {certificate.leaf.reason}")
+        fits = matches.get(certificate.path, Missing(f"{certificate.path}: its key is not known"))
+        if isinstance(fits, Missing) and certificate.leaf.fingerprint in _served(host):
+            fits = True  # who may not read the key sees that the daemon could
+        if isinstance(fits, Missing):
+            return fits
         if not fits:
             return ()  # neither daemon goes on with the others
         found.append(_key(certificate.leaf))
     return tuple(found)
+
+
+def _served(host: HostEvidence) -> set[str]:
+    """The fingerprints of what the host's own handshakes were shown."""
+    looks = () if isinstance(host.running, Missing) else host.running
+    leaves = (
+        parse(chain.leaf)
+        for look in looks
+        if not isinstance(look.session, Missing)
+        for chain in look.session.chains
+        if not isinstance(chain.leaf, Missing)
+    )
+    return {leaf.fingerprint for leaf in leaves if not isinstance(leaf, Missing)}
 
 
 def _key(leaf: Certificate) -> Key:

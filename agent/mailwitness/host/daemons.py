@@ -3,12 +3,12 @@
 import datetime
 from dataclasses import replace
 from pathlib import Path
-from typing import Union
+from typing import Optional, Union
 
 from mailwitness.evidence.host import Daemon
 from mailwitness.evidence.missing import Missing
 from mailwitness.evidence.moment import stamp
-from mailwitness.host.processes import PROC, named
+from mailwitness.host.processes import Named, everyone, named
 
 
 def dovecot_daemon(base_directory: str) -> Union[Daemon, Missing, None]:
@@ -29,14 +29,9 @@ def postfix_daemon(queue_directory: str) -> Union[Daemon, Missing, None]:
     master = _master(Path(queue_directory, "pid/master.pid"), "master")
     if not isinstance(master, Daemon):
         return master
-    try:
-        # CONFIG_PROC_CHILDREN: of every distribution's kernel.
-        children = Path(PROC, f"{master.pid}/task/{master.pid}/children").read_text("ascii").split()
-    except OSError as error:
-        return replace(master, read_at=Missing(f"the children of master: {error.strerror}"))
-    for child in map(named, map(int, children)):
-        if not isinstance(child, Missing) and child.name == "qmgr":
-            return replace(master, read_at=child.started_at)
+    for process in everyone():
+        if process.parent == master.pid and process.name == "qmgr":
+            return replace(master, read_at=process.started_at)
     return replace(master, read_at=Missing("its queue manager does not run"))
 
 
@@ -47,6 +42,8 @@ def _master(file: Path, name: str) -> Union[Daemon, Missing, None]:
             text = opened.read(64).strip()
     except FileNotFoundError:
         return None
+    except PermissionError as error:
+        return _only_one(name) or Missing(f"{file}: {error.strerror}")
     except OSError as error:
         return Missing(f"{file}: {error.strerror}")
     if not text.isdigit():
@@ -54,4 +51,14 @@ def _master(file: Path, name: str) -> Union[Daemon, Missing, None]:
     found = named(int(text))
     if isinstance(found, Missing) or found.name != name:
         return None
-    return Daemon(int(text), found.started_at, Missing("not looked for yet"))
+    return _daemon(found)
+
+
+def _only_one(name: str) -> Optional[Daemon]:
+    """For who may not read the file: the process of that name that init is the parent of."""
+    found = [process for process in everyone() if (process.name, process.parent) == (name, 1)]
+    return _daemon(found[0]) if len(found) == 1 else None
+
+
+def _daemon(master: Named) -> Daemon:
+    return Daemon(master.pid, master.started_at, Missing("not looked for yet"))

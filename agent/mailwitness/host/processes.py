@@ -81,8 +81,18 @@ class Processes:
 class Named:
     """What anyone may know of a process."""
 
+    pid: int
     name: str
+    parent: int  # pid
     started_at: Union[str, Missing]
+
+
+def everyone() -> Iterator[Named]:
+    """All processes that this namespace shows, by their numbers."""
+    for pid in sorted(int(entry.name) for entry in PROC.iterdir() if entry.name.isdigit()):
+        found = named(pid)
+        if not isinstance(found, Missing):
+            yield found
 
 
 def named(pid: int) -> Union[Named, Missing]:
@@ -93,7 +103,8 @@ def named(pid: int) -> Union[Named, Missing]:
         return Missing(f"{PROC / str(pid)}/stat: {error.strerror}")
     # The name stands in parentheses and may itself hold parentheses and spaces.
     name, _, rest = stat.partition("(")[2].rpartition(")")
-    return Named(name, _time_of(int(rest.split()[19])))  # field 22: start, ticks after boot
+    fields = rest.split()  # from field 3 on: 4 is the parent, 22 the start in ticks after boot
+    return Named(pid, name, int(fields[1]), _time_of(int(fields[19])))
 
 
 def processes() -> Processes:
