@@ -117,9 +117,11 @@ def test_what_a_mailbox_connector_may_use(audited: Run) -> None:
         "legacy": "eligible-with-exception",
         "neglected": "not-eligible",
         "noroot": "eligible",
+        "overridden": "eligible",
         "plain": "not-eligible",
         "proxied": "eligible",
         "stale": "eligible",
+        "unreloaded": "eligible",
     }
 
 

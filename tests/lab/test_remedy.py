@@ -22,7 +22,8 @@ _POSTFIX_OLD = """
 postconf -e 'smtpd_tls_auth_only = no' 'tls_high_cipherlist = ALL:@SECLEVEL=0' \
     'tls_medium_cipherlist = ALL:@SECLEVEL=0' \
     'smtpd_tls_protocols = >=TLSv1' 'smtpd_tls_mandatory_protocols = >=TLSv1'
-postconf -P 'submission/inet/smtpd_tls_security_level=may'
+postconf -P 'submission/inet/smtpd_tls_security_level=may' \
+    'submission/inet/tls_medium_cipherlist=ALL:@SECLEVEL=0'
 postfix reload
 """
 # How each host is made faulty where its description does not do so already.
