@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 
@@ -12,10 +11,10 @@ from mailwitness.checks._served import served
 from mailwitness.correlate.certificate import Certificate
 from mailwitness.policy.check import Case, Check, Remedy, Scope
 from mailwitness.policy.outcome import (
-    NotKnownError,
     Severity,
     Verdict,
     failed,
+    known,
     not_applicable,
     passed,
 )
@@ -67,7 +66,7 @@ def _phasing_out(keys: Keys) -> _Bounds:
 
 def _other_type(certificate: Certificate, keys: Keys) -> str | None:
     """Of a server's own key alone: which its issuer has, the server cannot choose."""
-    key = _key(certificate)
+    key = known(certificate.key)
     for name, kind in _TYPES.items():
         if isinstance(key, kind) and name not in keys.types:
             return f"{name.upper()} key, where the policy has {', '.join(keys.types).upper()} alone"
@@ -75,7 +74,7 @@ def _other_type(certificate: Certificate, keys: Keys) -> str | None:
 
 
 def _weak(certificate: Certificate, bounds: _Bounds) -> Iterator[str]:
-    key = _key(certificate)
+    key = known(certificate.key)
     if isinstance(key, rsa.RSAPublicKey) and key.key_size < bounds.rsa_bits:
         yield f"RSA key of {key.key_size} bits, less than {bounds.rsa_bits}"
     elif isinstance(key, ec.EllipticCurvePublicKey) and key.key_size < bounds.ec_bits:
@@ -84,35 +83,19 @@ def _weak(certificate: Certificate, bounds: _Bounds) -> Iterator[str]:
         yield "DSA key, which TLS has given up (RFC 9155, RFC 8446 §4.2.3)"
     # The signature of one that stands for itself protects nothing.
     if not certificate.self_signed:
-        used = _hash(certificate)
+        used = known(certificate.signature_hash)
         if used in bounds.hashes:
             yield f"signed with {used.upper()}"
 
 
 def _named(certificate: Certificate) -> str:
-    key = _key(certificate)
+    key = known(certificate.key)
     if isinstance(key, ec.EllipticCurvePublicKey):
         return f"{key.curve.name} key"
     if isinstance(key, (ed25519.Ed25519PublicKey, ed448.Ed448PublicKey)):
         return "Ed25519 or Ed448 key"
     size = getattr(key, "key_size", None)
     return f"{type(key).__name__.lstrip('_').removesuffix('PublicKey')} key of {size} bits"
-
-
-def _key(certificate: Certificate) -> CertificatePublicKeyTypes:
-    try:
-        return certificate.x509.public_key()
-    except (UnsupportedAlgorithm, ValueError) as error:
-        raise NotKnownError(f"the key of {certificate.subject}: {error}") from None
-
-
-def _hash(certificate: Certificate) -> str | None:
-    """None where the algorithm has its hash built in (Ed25519)."""
-    try:
-        algorithm = certificate.x509.signature_hash_algorithm
-    except (UnsupportedAlgorithm, ValueError) as error:
-        raise NotKnownError(f"the signature of {certificate.subject}: {error}") from None
-    return algorithm.name if algorithm else None
 
 
 CHECK = Check(

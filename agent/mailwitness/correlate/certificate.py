@@ -8,6 +8,7 @@ from typing import Any
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from service_identity import (
     CertificateError,
     VerificationError,
@@ -45,6 +46,23 @@ class Certificate:
             "not_after": stamp(self.not_after),
             "names": list(self.names),
         }
+
+    @property
+    def key(self) -> CertificatePublicKeyTypes | Missing:
+        """The public key; a certificate may hold one of a kind that is not known here."""
+        try:
+            return self.x509.public_key()
+        except (UnsupportedAlgorithm, ValueError) as error:
+            return Missing(f"the key of {self.subject}: {error}")
+
+    @property
+    def signature_hash(self) -> str | Missing | None:
+        """Of the issuer's signature: "sha256"; None where it has its hash built in (Ed25519)."""
+        try:
+            algorithm = self.x509.signature_hash_algorithm
+        except (UnsupportedAlgorithm, ValueError) as error:
+            return Missing(f"the signature of {self.subject}: {error}")
+        return algorithm.name if algorithm else None
 
     def covers(self, name: str) -> bool:
         """Whether a client that wants the host `name`, or the address, may accept this.

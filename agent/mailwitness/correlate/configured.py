@@ -85,7 +85,7 @@ def _by_dovecot(host: HostEvidence, dovecot: Dovecot, listener: DovecotListener)
         main=dovecot.main,
         origins=_origins(dovecot.configuration, [(), (f"protocol {protocol}",)]),
         offer=resolver.dovecot.offer(
-            settings, library, keys(host, certificates), implicit=listener.ssl
+            settings, library, _keys(host, certificates), implicit=listener.ssl
         ),
         scopes=tuple(_scopes(host, dovecot, listener, library)),
         certificates=certificates,
@@ -106,7 +106,7 @@ def _scopes(
             continue
         settings = {} if isinstance(scope.settings, Missing) else scope.settings
         certificates = _on_disk(host, [settings.get(name, "") for name in _DOVECOT_CERTIFICATES])
-        its_keys = keys(host, certificates)
+        its_keys = _keys(host, certificates)
         offer = resolver.dovecot.offer(settings, library, its_keys, implicit=listener.ssl)
         if isinstance(scope.settings, Missing):
             unknown = scope.settings
@@ -127,7 +127,7 @@ def _by_postfix(host: HostEvidence, postfix: Postfix, service: PostfixService) -
         main=postfix.settings,
         origins=_origins(postfix.configuration, [(), (f"{service.name}/inet",)]),
         offer=resolver.postfix.offer(
-            settings, library, keys(host, certificates), _sasl_mechanisms(host, settings)
+            settings, library, _keys(host, certificates), _sasl_mechanisms(host, settings)
         ),
         scopes=(),
         certificates=certificates,
@@ -164,7 +164,7 @@ def _origins(configuration: Configuration, blocks: list[tuple[str, ...]]) -> dic
     }
 
 
-def keys(
+def _keys(
     host: HostEvidence, certificates: Iterable[CertificateOnDisk]
 ) -> tuple[Key, ...] | Missing:
     """The keys of a listener, as far as their certificates can be loaded with them."""
@@ -182,7 +182,10 @@ def keys(
             return fits
         if not fits:
             return ()  # neither daemon goes on with the others
-        found.append(_key(certificate.leaf))
+        key = _key(certificate.leaf)
+        if isinstance(key, Missing):
+            return key
+        found.append(key)
     return tuple(found)
 
 
@@ -199,11 +202,15 @@ def _served(host: HostEvidence) -> set[str]:
     return {leaf.fingerprint for leaf in leaves if not isinstance(leaf, Missing)}
 
 
-def _key(leaf: Certificate) -> Key:
-    algorithm = leaf.x509.signature_hash_algorithm
-    weakly = algorithm is not None and algorithm.name in ("md5", "sha1") and not leaf.self_signed
-    public = leaf.x509.public_key()
+def _key(leaf: Certificate) -> Key | Missing:
+    used = leaf.signature_hash
+    if isinstance(used, Missing):
+        return used
+    weakly = used in ("md5", "sha1") and not leaf.self_signed
+    public = leaf.key
     match public:
+        case Missing():
+            return public
         case rsa.RSAPublicKey():
             return Key("RSA", public.key_size, weakly)
         case ec.EllipticCurvePublicKey():
