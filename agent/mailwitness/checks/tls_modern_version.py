@@ -1,8 +1,8 @@
 """At least one protocol version is offered that the policy still takes."""
 
+from mailwitness.evidence.probe import VERSIONS
 from mailwitness.policy.check import Case, Check, Remedy, Scope
 from mailwitness.policy.outcome import Severity, Verdict, failed, known, not_applicable, passed
-from mailwitness.policy.profile import VERSIONS
 
 
 def _judge(case: Case) -> Verdict:

@@ -19,16 +19,11 @@ from mailwitness.evidence.host import (
 )
 from mailwitness.evidence.missing import Missing
 from mailwitness.evidence.probe import Protocol
+from mailwitness.host.dovecot import certificate_files as dovecot_certificates
+from mailwitness.host.postfix import certificate_files as postfix_certificates
 from mailwitness.resolver.library import Key
 from mailwitness.resolver.offer import Offer
 
-_DOVECOT_CERTIFICATES = (
-    "ssl_cert",
-    "ssl_alt_cert",
-    "ssl_server_cert_file",
-    "ssl_server_alt_cert_file",
-)
-_POSTFIX_CERTIFICATES = ("smtpd_tls_cert_file", "smtpd_tls_eccert_file", "smtpd_tls_dcert_file")
 _SERVICE_PROTOCOLS: Mapping[str, Protocol] = {
     "imap-login": "imap",
     "pop3-login": "pop3",
@@ -77,7 +72,7 @@ def _by_dovecot(host: HostEvidence, dovecot: Dovecot, listener: DovecotListener)
     protocol = listener.service.removesuffix("-login")
     settings = dovecot.settings.get(protocol, {})
     library = host.dovecot_library or Missing("which TLS library Dovecot loads")
-    certificates = _on_disk(host, [settings.get(name, "") for name in _DOVECOT_CERTIFICATES])
+    certificates = _on_disk(host, dovecot_certificates(settings))
     return Configured(
         product="dovecot",
         source=f"doveconf, service {listener.service}, inet_listener {listener.name}",
@@ -104,21 +99,21 @@ def _scopes(
     for scope in dovecot.scopes:
         if scope.protocol != listener.service.removesuffix("-login"):
             continue
-        settings = {} if isinstance(scope.settings, Missing) else scope.settings
-        certificates = _on_disk(host, [settings.get(name, "") for name in _DOVECOT_CERTIFICATES])
-        its_keys = _keys(host, certificates)
-        offer = resolver.dovecot.offer(settings, library, its_keys, implicit=listener.ssl)
         if isinstance(scope.settings, Missing):
-            unknown = scope.settings
-            offer = Offer(unknown, unknown, unknown, unknown, unknown)
+            settings: dict[str, str] = {}
+            certificates: tuple[CertificateOnDisk, ...] = ()
+            offer = Offer.unknown(scope.settings)
+        else:
+            settings = scope.settings
+            certificates = _on_disk(host, dovecot_certificates(settings))
+            its_keys = _keys(host, certificates)
+            offer = resolver.dovecot.offer(settings, library, its_keys, implicit=listener.ssl)
         yield Scope(scope.local, scope.remote, scope.local_name, settings, offer, certificates)
 
 
 def _by_postfix(host: HostEvidence, postfix: Postfix, service: PostfixService) -> Configured:
     settings = {**postfix.settings, **service.overrides}
-    chain_files = settings.get("smtpd_tls_chain_files", "").replace(",", " ").split()
-    files = chain_files or [settings.get(name, "") for name in _POSTFIX_CERTIFICATES]
-    certificates = _on_disk(host, files)
+    certificates = _on_disk(host, postfix_certificates(settings))
     library = host.postfix_library or Missing("which TLS library Postfix loads")
     return Configured(
         product="postfix",
@@ -224,14 +219,9 @@ def _key(leaf: Certificate) -> Key | Missing:
 def _on_disk(host: HostEvidence, paths: list[str]) -> tuple[CertificateOnDisk, ...]:
     if isinstance(host.certificates, Missing):
         unread = host.certificates
-        named = (path.lstrip("<") for path in paths)
-        return tuple(CertificateOnDisk(path, unread, unread) for path in named if path)
+        return tuple(CertificateOnDisk(path, unread, unread) for path in paths)
     files = {file.path: file for file in host.certificates}
-    return tuple(
-        _leaf_of(files[path])
-        for path in (path.lstrip("<") for path in paths)
-        if path and path in files
-    )
+    return tuple(_leaf_of(files[path]) for path in paths if path in files)
 
 
 def _leaf_of(file: CertificateFile) -> CertificateOnDisk:

@@ -87,8 +87,7 @@ class Configured:
         if len(matching) == 1:
             return matching[0].offer
         blocks = " and ".join(scope.where for scope in matching)
-        unknown = Missing(f"several blocks match this client: {blocks}")
-        return Offer(unknown, unknown, unknown, unknown, unknown)
+        return Offer.unknown(Missing(f"several blocks match this client: {blocks}"))
 
     def origin(self, setting: str) -> str:
         """Where it is written, or that it is nowhere."""

@@ -1,7 +1,7 @@
 """What a client gets from a mail port: the evidence of a probe, from wherever it looked."""
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal, Optional, Union
+from typing import ClassVar, Literal, Optional, Union, get_args
 
 from mailwitness.evidence.codec import Document, Port
 from mailwitness.evidence.missing import Missing
@@ -10,6 +10,7 @@ Protocol = Literal["imap", "pop3", "smtp"]
 TlsMode = Literal["implicit", "starttls"]
 ReachState = Literal["open", "refused", "filtered", "reset", "unreachable", "error"]
 VersionName = Literal["SSLv2", "SSLv3", "TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"]
+VERSIONS: tuple[VersionName, ...] = get_args(VersionName)  # the oldest first
 StarttlsState = Literal["ready", "not-offered", "refused", "unknown"]
 Order = Literal["server", "client"]
 

@@ -2,7 +2,7 @@
 
 import ipaddress
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Union
 
@@ -202,14 +202,24 @@ def _public(settings: dict[str, str]) -> dict[str, str]:
     return {name: value for name, value in settings.items() if name in SETTINGS}
 
 
+def certificate_files(settings: Mapping[str, str]) -> list[str]:
+    """Those that these settings name."""
+    named = (_file(settings, name) for name in _KEYS)
+    return [path for path in named if path]
+
+
 def _pairs(settings: Union[dict[str, str], Missing]) -> Iterator[Pair]:
-    """Up to 2.3 a setting holds the content of a file, and "<" says from where to read it."""
     if isinstance(settings, Missing):
         return
     for names in _KEYS.items():
-        files = [settings.get(name, "").removeprefix("<").strip() for name in names]
+        files = [_file(settings, name) for name in names]
         if all(file.startswith("/") for file in files):
             yield Pair(*files)
+
+
+def _file(settings: Mapping[str, str], name: str) -> str:
+    """Up to 2.3 a setting holds the content of a file, and "<" says from where to read it."""
+    return settings.get(name, "").removeprefix("<").strip()
 
 
 def _import_environment(entries: list[_Entry]) -> str:

@@ -1,6 +1,7 @@
 """Postfix, as postconf(1) gives it: effective settings and the services that listen."""
 
 import socket
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Optional, Union
 
@@ -122,7 +123,7 @@ def _pairs(found: Postfix) -> list[Pair]:
     """The files of certificates and their keys, as any service's settings name them."""
     named = []
     for settings in _scopes(found):
-        chain_files = settings.get("smtpd_tls_chain_files", "").replace(",", " ").split()
+        chain_files = _chain_files(settings)
         for file, after in zip(chain_files, (*chain_files[1:], "")):
             # postconf(5): a key stands before its chain, in the same file or the one before.
             holds = contents(file)
@@ -138,11 +139,17 @@ def _pairs(found: Postfix) -> list[Pair]:
 
 def certificate_paths(found: Postfix) -> list[str]:
     """The files that hold certificates, as any service's settings name them."""
-    named: list[str] = []
-    for settings in _scopes(found):
-        chain_files = settings.get("smtpd_tls_chain_files", "").replace(",", " ").split()
-        named += chain_files or [settings.get(setting, "") for setting in _CERTIFICATE_FILES]
+    return [path for settings in _scopes(found) for path in certificate_files(settings)]
+
+
+def certificate_files(settings: Mapping[str, str]) -> list[str]:
+    """Those of one service; postconf(5): the chain files stand in place of all others."""
+    named = _chain_files(settings) or [settings.get(name, "") for name in _CERTIFICATE_FILES]
     return [path for path in named if path not in ("", "none")]
+
+
+def _chain_files(settings: Mapping[str, str]) -> list[str]:
+    return settings.get("smtpd_tls_chain_files", "").replace(",", " ").split()
 
 
 def _scopes(found: Postfix) -> list[dict[str, str]]:

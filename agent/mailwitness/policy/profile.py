@@ -8,8 +8,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Literal, cast, get_args, get_type_hints
 
-# The first of all versions to the last, as Dovecot and Postfix spell them.
-VERSIONS = ("SSLv2", "SSLv3", "TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3")
+from mailwitness.evidence.probe import VERSIONS
 
 DEFAULT_POLICIES = ("mailbox-connector-2017", "rfc")
 

@@ -6,9 +6,11 @@ from datetime import datetime
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any
 
+from mailwitness.evidence import probe
+
 Json = dict[str, Any]
 
-VERSIONS = ("SSLv3", "TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3")
+VERSIONS = probe.VERSIONS[1:]  # SSL 2.0 has no column: it is a finding wherever it is left
 OUTDATED = frozenset(VERSIONS[:3])  # RFC 7568, RFC 8996
 _WEEKS = 2  # one bar of the timeline
 _BARS = 27  # a year, and all that is later

@@ -7,9 +7,8 @@ from collections.abc import Mapping
 
 from mailwitness.evidence.host import TlsLibrary
 from mailwitness.evidence.missing import Missing
-from mailwitness.resolver.library import Asked, Key, suites, versions
+from mailwitness.resolver.library import Asked, Key, answers, expansion
 from mailwitness.resolver.offer import VERSIONS, Offer, TlsUse
-from mailwitness.resolver.postfix import expansion
 
 # Those that a client could not be shown before it is known: RFC 4422 calls EXTERNAL's lower layer.
 _HIDDEN = frozenset({"EXTERNAL"})
@@ -38,29 +37,10 @@ def offer(
     if tls == "none":
         return Offer(tls, (), {}, before, None)
     inside = _mechanisms(settings, inside=True)
-    asked = _asked(settings, library, keys)
-    admitted = admitted_versions(settings)
-    if isinstance(asked, Missing) or isinstance(admitted, Missing):
-        problem = asked if isinstance(asked, Missing) else admitted
-        assert isinstance(problem, Missing)
-        return Offer(tls, problem, problem, before, inside)
-    defaults = asked.library.defaults
-    own_minimum = settings.get("ssl_min_protocol", "ANY") != "ANY"
-    offers = tuple(
-        versions(
-            asked,
-            admitted,
-            versions_setting(settings),
-            minimum=None if own_minimum else defaults.minimum,
-            maximum=defaults.maximum,
-        )
+    offers, suites = answers(
+        _asked(settings, library, keys), admitted_versions(settings), versions_setting(settings)
     )
-    served = {
-        each.version: names
-        for each in offers
-        if each.offered is True and not isinstance(names := suites(asked, each.version), Missing)
-    }
-    return Offer(tls, offers, served, before, inside)
+    return Offer(tls, offers, suites, before, inside)
 
 
 def versions_setting(settings: Mapping[str, str]) -> str:
@@ -103,7 +83,15 @@ def _asked(
         return ciphers
     # Dovecot takes none of the parameters that OpenSSL has of its own.
     finite_field = bool(settings.get("ssl_dh") or settings.get("ssl_server_dh_file"))
-    asked = Asked(library, ciphers, keys, finite_field=finite_field)
+    own_minimum = settings.get("ssl_min_protocol", "ANY") != "ANY"
+    asked = Asked(
+        library=library,
+        ciphers=ciphers,
+        keys=keys,
+        finite_field=finite_field,
+        minimum=None if own_minimum else library.defaults.minimum,
+        maximum=library.defaults.maximum,
+    )
     return asked.refused or asked
 
 

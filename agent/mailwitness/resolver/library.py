@@ -1,6 +1,6 @@
 """What a TLS library lets pass of what a daemon asks it for."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from mailwitness.evidence.host import CipherList, Suite, TlsLibrary
@@ -12,8 +12,6 @@ _NAMES = {**SUITES, **SUITES_OF_TLS_1_3}
 _OLD = ("SSLv3", "TLSv1", "TLSv1.1")
 # By what a suite authenticates the server: the kinds of keys that can.
 _KEYS = {"RSA": "RSA", "ECDSA": "ECDSA", "DSS": "DSA"}
-
-
 # SSL_CTX_set_security_level(3): the bits of security that each level asks of everything.
 _LEVEL_BITS = (0, 80, 112, 128, 192, 256)
 # NIST SP 800-57 part 1 rev. 5, table 2: moduli and the bits of security that they give.
@@ -44,6 +42,9 @@ class Asked:
     ciphers: CipherList
     keys: tuple[Key, ...]
     finite_field: bool  # whether it has Diffie-Hellman parameters, or takes the library's
+    # The system's bounds, where the daemon leaves them in force.
+    minimum: str | None
+    maximum: str | None
 
     @property
     def refused(self) -> Missing | None:
@@ -75,7 +76,42 @@ class Asked:
         return "the library as it was built"
 
 
-def suites(asked: Asked, version: str) -> tuple[str, ...] | Missing:
+def expansion(library: TlsLibrary, text: str, level: int | None) -> CipherList | Missing:
+    """What the library made of this list."""
+    for ciphers in library.cipher_lists:
+        if (ciphers.text, ciphers.asked_level) == (text, level):
+            return ciphers
+    return Missing("the library was not asked what this list of ciphers holds")
+
+
+def answers(
+    asked: Asked | Missing, admitted: Collection[str] | Missing, setting: str
+) -> tuple[tuple[VersionOffer, ...] | Missing, dict[str, tuple[str, ...]] | Missing]:
+    """Each version with the layer that decides it, and the suites of those that are offered.
+
+    Args:
+        asked: the library and what the daemon asks of it.
+        admitted: the versions that the daemon's own setting admits.
+        setting: that setting with its value.
+    """
+    if isinstance(asked, Missing):
+        return asked, asked
+    if isinstance(admitted, Missing):
+        return admitted, admitted
+    usable = {version: _suites(asked, version) for version in VERSIONS}
+    offers = tuple(
+        _version(asked, version, names, setting, admitted=version in admitted)
+        for version, names in usable.items()
+    )
+    offered = {each.version for each in offers if each.offered is True}
+    return offers, {
+        version: names
+        for version, names in usable.items()
+        if version in offered and not isinstance(names, Missing)
+    }
+
+
+def _suites(asked: Asked, version: str) -> tuple[str, ...] | Missing:
     """The names of those that a handshake of `version` can end with, as IANA has them."""
     if isinstance(asked.ciphers.suites, Missing):
         return asked.ciphers.suites
@@ -114,39 +150,36 @@ def _old_version_passes(asked: Asked, suite: Suite) -> bool:
     return level == 0
 
 
-def versions(
-    asked: Asked, wanted: Collection[str], setting: str, *, minimum: str | None, maximum: str | None
-) -> Iterator[VersionOffer]:
-    """Each version, with the layer that decides it.
+def _version(
+    asked: Asked,
+    version: str,
+    usable: tuple[str, ...] | Missing,
+    setting: str,
+    *,
+    admitted: bool,
+) -> VersionOffer:
+    barred = _barred(asked, version)
+    if not admitted:
+        return VersionOffer(version, offered=False, layer="setting", decided_by=setting)
+    if barred:
+        return VersionOffer(version, offered=False, layer="system", decided_by=barred)
+    if isinstance(usable, Missing):
+        return VersionOffer(version, usable, "setting", setting)
+    if usable:
+        return VersionOffer(version, offered=True, layer="setting", decided_by=setting)
+    return _nothing_usable(asked, version)
 
-    Args:
-        asked: the library and what the daemon asks of it.
-        wanted: those that the daemon's own setting admits.
-        setting: that setting with its value.
-        minimum: the system's lower bound, where the daemon leaves it in force.
-        maximum: the upper one.
-    """
-    defaults = asked.library.defaults
+
+def _barred(asked: Asked, version: str) -> str | None:
+    """What of the system's configuration keeps the version out."""
     file = asked.library.configuration.path
-    for version in VERSIONS:
-        usable = suites(asked, version)
-        if version not in wanted:
-            yield VersionOffer(version, offered=False, layer="setting", decided_by=setting)
-        elif version in defaults.switched_off:
-            off = f"{file} switches it off"
-            yield VersionOffer(version, offered=False, layer="system", decided_by=off)
-        elif maximum is not None and VERSIONS.index(version) > VERSIONS.index(maximum):
-            bound = f"{file}: MaxProtocol = {maximum}"
-            yield VersionOffer(version, offered=False, layer="system", decided_by=bound)
-        elif minimum is not None and VERSIONS.index(version) < VERSIONS.index(minimum):
-            bound = f"{file}: MinProtocol = {minimum}"
-            yield VersionOffer(version, offered=False, layer="system", decided_by=bound)
-        elif isinstance(usable, Missing):
-            yield VersionOffer(version, usable, "setting", setting)
-        elif usable:
-            yield VersionOffer(version, offered=True, layer="setting", decided_by=setting)
-        else:
-            yield _nothing_usable(asked, version)
+    if version in asked.library.defaults.switched_off:
+        return f"{file} switches it off"
+    if asked.maximum is not None and VERSIONS.index(version) > VERSIONS.index(asked.maximum):
+        return f"{file}: MaxProtocol = {asked.maximum}"
+    if asked.minimum is not None and VERSIONS.index(version) < VERSIONS.index(asked.minimum):
+        return f"{file}: MinProtocol = {asked.minimum}"
+    return None
 
 
 def _nothing_usable(asked: Asked, version: str) -> VersionOffer:

@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from mailwitness.evidence import probe
 from mailwitness.evidence.missing import Missing
 
 TlsUse = Literal["implicit", "starttls", "none"]
-VERSIONS = ("SSLv3", "TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3")
-
-
+# No library that these daemons load has SSL 2.0: it went with OpenSSL 1.1.0.
+VERSIONS = probe.VERSIONS[1:]
 Layer = Literal["setting", "system", "library"]
 
 
@@ -39,6 +39,11 @@ class Offer:
     suites: dict[str, tuple[str, ...]] | Missing
     mechanisms_before_tls: tuple[str, ...] | Missing | None
     mechanisms_inside_tls: tuple[str, ...] | Missing | None
+
+    @classmethod
+    def unknown(cls, why: Missing) -> "Offer":
+        """Nothing can be told."""
+        return cls(why, why, why, why, why)
 
     def version(self, name: str) -> VersionOffer | Missing:
         """The answer for one version."""

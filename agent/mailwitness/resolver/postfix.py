@@ -7,10 +7,10 @@ from collections.abc import Mapping
 
 from packaging.version import InvalidVersion, Version
 
-from mailwitness.evidence.host import CipherList, TlsLibrary
+from mailwitness.evidence.host import TlsLibrary
 from mailwitness.evidence.missing import Missing
 from mailwitness.host.postfix_ciphers import SECURITY_LEVEL, cipher_list, enforces_tls
-from mailwitness.resolver.library import Asked, Key, suites, versions
+from mailwitness.resolver.library import Asked, Key, answers, expansion
 from mailwitness.resolver.offer import VERSIONS, Offer, TlsUse
 
 _BOUNDS_SINCE = Version("3.6")  # ">=TLSv1.2": an invalid list before, and TLS is off
@@ -35,37 +35,31 @@ def offer(
     inside = _mechanisms(settings, sasl_mechanisms, inside=True)
     if tls == "none":
         return Offer(tls, (), {}, before, None)
-    asked = _asked(settings, library, keys)
-    admitted = admitted_versions(settings)
-    problem = next((part for part in (asked, admitted) if isinstance(part, Missing)), None)
-    if isinstance(asked, Missing) or isinstance(admitted, Missing):
-        assert problem is not None
-        return Offer(tls, problem, problem, None if tls == "implicit" else before, inside)
     name = protocols_setting(settings)
-    setting = f"{name} = {settings.get(name, '')}"
-    # Before 3.6 the upper bound stays what the system has it be.
-    maximum = None if _since(settings, _BOUNDS_SINCE) else asked.library.defaults.maximum
-    offers = tuple(versions(asked, admitted, setting, minimum=None, maximum=maximum))
-    served = {
-        each.version: names
-        for each in offers
-        if each.offered is True and not isinstance(names := suites(asked, each.version), Missing)
-    }
-    return Offer(tls, offers, served, None if tls == "implicit" else before, inside)
+    offers, suites = answers(
+        _asked(settings, library, keys),
+        admitted_versions(settings),
+        f"{name} = {settings.get(name, '')}",
+    )
+    return Offer(tls, offers, suites, None if tls == "implicit" else before, inside)
 
 
 def tls_use(settings: Mapping[str, str]) -> TlsUse:
     """postconf(5): wrappermode wins; a level wins over the two older settings."""
     if settings.get("smtpd_tls_wrappermode") == "yes":
         return "implicit"
-    hidden = settings.get("smtpd_discard_ehlo_keywords", "").lower().replace(",", " ").split()
-    if "starttls" in hidden:
+    if "starttls" in _hidden(settings):
         return "none"
     level = settings.get("smtpd_tls_security_level", "")
     if level:
         return "none" if level == "none" else "starttls"
     old = (settings.get("smtpd_use_tls"), settings.get("smtpd_enforce_tls"))
     return "starttls" if "yes" in old else "none"
+
+
+def _hidden(settings: Mapping[str, str]) -> list[str]:
+    """The keywords that EHLO leaves out."""
+    return settings.get("smtpd_discard_ehlo_keywords", "").lower().replace(",", " ").split()
 
 
 def protocols_setting(settings: Mapping[str, str]) -> str:
@@ -133,23 +127,23 @@ def _asked(
     ciphers = expansion(library, text, SECURITY_LEVEL)
     if isinstance(ciphers, Missing):
         return ciphers
-    return Asked(library, ciphers, keys, finite_field=True)
-
-
-def expansion(library: TlsLibrary, text: str, level: int | None) -> CipherList | Missing:
-    """What the library made of this list."""
-    for ciphers in library.cipher_lists:
-        if (ciphers.text, ciphers.asked_level) == (text, level):
-            return ciphers
-    return Missing("the library was not asked what this list of ciphers holds")
+    # Before 3.6 the upper bound stays what the system has it be.
+    own_maximum = _since(settings, _BOUNDS_SINCE)
+    return Asked(
+        library=library,
+        ciphers=ciphers,
+        keys=keys,
+        finite_field=True,
+        minimum=None,
+        maximum=None if own_maximum else library.defaults.maximum,
+    )
 
 
 def _mechanisms(
     settings: Mapping[str, str], available: tuple[str, ...] | Missing, *, inside: bool
 ) -> tuple[str, ...] | Missing:
     """Those of EHLO; postconf(5), smtpd_sasl_mechanism_filter and smtpd_sasl_security_options."""
-    hidden = settings.get("smtpd_discard_ehlo_keywords", "").lower().replace(",", " ").split()
-    if settings.get("smtpd_sasl_auth_enable") != "yes" or "auth" in hidden:
+    if settings.get("smtpd_sasl_auth_enable") != "yes" or "auth" in _hidden(settings):
         return ()
     if not inside and (settings.get("smtpd_tls_auth_only") == "yes" or enforces_tls(settings)):
         return ()
