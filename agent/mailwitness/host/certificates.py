@@ -1,6 +1,5 @@
 """The certificate files that settings name: their public part, never a key."""
 
-import datetime
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import Union
 
 from mailwitness.evidence.host import CertificateFile
 from mailwitness.evidence.missing import Missing
-from mailwitness.evidence.moment import stamp
+from mailwitness.evidence.moment import since_1970
 from mailwitness.host import files
 
 _MAX_BYTES = 1024 * 1024  # a chain is a few kilobytes
@@ -29,13 +28,6 @@ def certificate_files(
     return tuple(_certificate_file(Path(path)) for path in different)
 
 
-def _time_of(seconds: int) -> Union[str, Missing]:
-    try:
-        return stamp(datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc))
-    except (OverflowError, ValueError, OSError):  # a file can bear a year beyond 9999
-        return Missing(f"{seconds} s after 1970 is no date")
-
-
 def _certificate_file(path: Path) -> CertificateFile:
     found = files.read(path, _MAX_BYTES)
     if isinstance(found, Missing):
@@ -43,6 +35,6 @@ def _certificate_file(path: Path) -> CertificateFile:
         return CertificateFile(str(path), unread, unread)
     return CertificateFile(
         path=str(path),
-        modified_at=_time_of(found.modified_at),
+        modified_at=since_1970(found.modified_at),
         certificates=tuple(match.group() + "\n" for match in _BLOCK.finditer(found.text)),
     )

@@ -4,7 +4,6 @@ The values are asked of the products themselves; this tells an administrator whe
 Only the names of settings that are collected anyway leave the host, and no value.
 """
 
-import datetime
 import glob
 import re
 from collections.abc import Collection, Iterator
@@ -13,7 +12,7 @@ from typing import Union
 
 from mailwitness.evidence.host import Assignment, Configuration, ConfigurationFile
 from mailwitness.evidence.missing import Missing
-from mailwitness.evidence.moment import stamp
+from mailwitness.evidence.moment import since_1970
 from mailwitness.host import files
 
 _MAX_BYTES = 1024 * 1024
@@ -62,11 +61,9 @@ def _configuration(files: Collection[Path], found: list[Assignment]) -> Configur
 def described(file: Path) -> ConfigurationFile:
     """The file and when it was last written."""
     try:
-        seconds = int(file.stat().st_mtime)
+        return ConfigurationFile(str(file), since_1970(file.stat().st_mtime))
     except (OSError, ValueError) as error:
         return ConfigurationFile(str(file), Missing(f"{file}: {getattr(error, 'strerror', error)}"))
-    moment = datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc)
-    return ConfigurationFile(str(file), stamp(moment))
 
 
 def _described(files: Collection[Path]) -> tuple[ConfigurationFile, ...]:

@@ -1,14 +1,16 @@
 """When a daemon's master process was started, and when it last read its configuration."""
 
-import datetime
 from dataclasses import replace
 from pathlib import Path
 from typing import Optional, Union
 
 from mailwitness.evidence.host import Daemon
 from mailwitness.evidence.missing import Missing
-from mailwitness.evidence.moment import stamp
+from mailwitness.evidence.moment import since_1970
+from mailwitness.host import files
 from mailwitness.host.processes import Named, everyone, named
+
+_MAX_BYTES = 64  # a number
 
 
 def dovecot_daemon(base_directory: str) -> Union[Daemon, Missing, None]:
@@ -18,10 +20,9 @@ def dovecot_daemon(base_directory: str) -> Union[Daemon, Missing, None]:
         return master
     socket = Path(base_directory, "config")
     try:
-        moment = datetime.datetime.fromtimestamp(int(socket.stat().st_mtime), datetime.timezone.utc)
+        return replace(master, read_at=since_1970(socket.stat().st_mtime))
     except OSError as error:
         return replace(master, read_at=Missing(f"{socket}: {error.strerror}"))
-    return replace(master, read_at=stamp(moment))
 
 
 def postfix_daemon(queue_directory: str) -> Union[Daemon, Missing, None]:
@@ -37,15 +38,12 @@ def postfix_daemon(queue_directory: str) -> Union[Daemon, Missing, None]:
 
 def _master(file: Path, name: str) -> Union[Daemon, Missing, None]:
     """The running process that `file` tells of; None: it does not run."""
-    try:
-        with file.open(encoding="ascii", errors="replace") as opened:
-            text = opened.read(64).strip()
-    except FileNotFoundError:
+    told = files.read(file, _MAX_BYTES)
+    if isinstance(told, files.NotThere):
         return None
-    except PermissionError as error:
-        return _only_one(name) or Missing(f"{file}: {error.strerror}")
-    except OSError as error:
-        return Missing(f"{file}: {error.strerror}")
+    if isinstance(told, Missing):
+        return _only_one(name) or told
+    text = told.text.strip()
     if not text.isdigit():
         return Missing(f"{file}: holds no number")
     found = named(int(text))

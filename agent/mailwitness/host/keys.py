@@ -14,10 +14,11 @@ from typing import Union
 
 from mailwitness.evidence.host import KeyFile
 from mailwitness.evidence.missing import Missing
+from mailwitness.host import files
 
 _MAX_BYTES = 1024 * 1024
-_BEGIN_KEY = re.compile(rb"-----BEGIN [A-Z ]*PRIVATE KEY-----")
-_BEGIN_CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----")
+_BEGIN_KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----")
+_BEGIN_CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----")
 # What the library says of a key that is not the certificate's, of the same kind and of another.
 _MISMATCHES = ("KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGNED")
 
@@ -32,15 +33,11 @@ class Pair:
 
 def contents(path: str) -> frozenset[str]:
     """What PEM file this is: "key", "certificate", both, or neither that could be seen."""
-    file = Path(path)
-    try:
-        if not file.is_file() or file.stat().st_size > _MAX_BYTES:
-            return frozenset()
-        content = file.read_bytes()
-    except (OSError, ValueError):
+    found = files.read(Path(path), _MAX_BYTES)
+    if isinstance(found, Missing):
         return frozenset()
     kinds = {"key": _BEGIN_KEY, "certificate": _BEGIN_CERTIFICATE}
-    return frozenset(kind for kind, begin in kinds.items() if begin.search(content))
+    return frozenset(kind for kind, begin in kinds.items() if begin.search(found.text))
 
 
 def key_files(pairs: Iterable[Pair]) -> tuple[KeyFile, ...]:
@@ -67,12 +64,15 @@ def _key_file(pair: Pair) -> KeyFile:
 
 def _matches(pair: Pair) -> Union[bool, Missing]:
     """Whether the library takes the key for that of the file's first certificate."""
+    # Read here first: what the library opens by its name it would wait for, if it were a fifo.
+    key, certificate = (files.read(Path(path), _MAX_BYTES) for path in (pair.key, pair.certificate))
+    if isinstance(key, Missing):
+        return Missing(key.reason)
+    if isinstance(certificate, Missing):
+        return Missing(certificate.reason)
+    if len(_BEGIN_KEY.findall(key.text)) > 1:
+        return Missing(f"{pair.key}: holds several keys, which are not told apart")
     try:
-        for file in (Path(pair.key), Path(pair.certificate)):
-            if not file.is_file() or file.stat().st_size > _MAX_BYTES:  # a fifo would be waited for
-                return Missing(f"{file}: no regular file of at most {_MAX_BYTES} bytes")
-        if len(_BEGIN_KEY.findall(Path(pair.key).read_bytes())) > 1:
-            return Missing(f"{pair.key}: holds several keys, which are not told apart")
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.set_ciphers("ALL:@SECLEVEL=0")  # a weak key is another question
         context.load_cert_chain(pair.certificate, pair.key, password=lambda: b"")

@@ -1,7 +1,6 @@
 """Which process holds a socket, and what it is: from /proc (proc(5)), across all namespaces."""
 
 import contextlib
-import datetime
 import os
 import re
 from collections.abc import Iterator
@@ -11,7 +10,7 @@ from typing import Optional, Union
 
 from mailwitness.evidence.host import Process
 from mailwitness.evidence.missing import Missing
-from mailwitness.evidence.moment import stamp
+from mailwitness.evidence.moment import since_1970
 from mailwitness.host import command, privileged
 
 PROC = Path("/proc")
@@ -84,12 +83,25 @@ class Named:
     pid: int
     name: str
     parent: int  # pid
-    started_at: Union[str, Missing]
+    ticks: int  # of the start, after boot
+
+    @property
+    def started_at(self) -> Union[str, Missing]:
+        """To the second."""
+        for line in (PROC / "stat").read_text("ascii").splitlines():
+            if line.startswith("btime "):
+                return since_1970(int(line.split()[1]) + self.ticks // os.sysconf("SC_CLK_TCK"))
+        return Missing("/proc/stat: no btime")
+
+
+def pids() -> list[int]:
+    """Of all processes that this namespace shows, the lowest first."""
+    return sorted(int(entry.name) for entry in PROC.iterdir() if entry.name.isdigit())
 
 
 def everyone() -> Iterator[Named]:
     """All processes that this namespace shows, by their numbers."""
-    for pid in sorted(int(entry.name) for entry in PROC.iterdir() if entry.name.isdigit()):
+    for pid in pids():
         found = named(pid)
         if not isinstance(found, Missing):
             yield found
@@ -104,7 +116,7 @@ def named(pid: int) -> Union[Named, Missing]:
     # The name stands in parentheses and may itself hold parentheses and spaces.
     name, _, rest = stat.partition("(")[2].rpartition(")")
     fields = rest.split()  # from field 3 on: 4 is the parent, 22 the start in ticks after boot
-    return Named(pid, name, int(fields[1]), _time_of(int(fields[19])))
+    return Named(pid, name, int(fields[1]), int(fields[19]))
 
 
 def processes() -> Processes:
@@ -147,14 +159,13 @@ def _links() -> tuple[list[_Link], int]:
     """What may be read of each process without help, and of how many nothing may."""
     found: list[_Link] = []
     blocked = 0
-    for entry in PROC.iterdir():
-        if entry.name.isdigit():
-            try:
-                found += _links_of(int(entry.name))
-            except PermissionError:
-                blocked += 1
-            except OSError:  # it has ended meanwhile
-                continue
+    for pid in pids():
+        try:
+            found += _links_of(pid)
+        except PermissionError:
+            blocked += 1
+        except OSError:  # it has ended meanwhile
+            continue
     return found, blocked
 
 
@@ -202,12 +213,3 @@ def _forwards_to(folder: Path, name: str) -> Optional[str]:
     options = dict(zip(words, words[1:]))
     address, port = options.get("-container-ip"), options.get("-container-port")
     return f"{address}:{port}" if address and port else None
-
-
-def _time_of(ticks: int) -> Union[str, Missing]:
-    for line in (PROC / "stat").read_text("ascii").splitlines():
-        if line.startswith("btime "):
-            seconds = int(line.split()[1]) + ticks // os.sysconf("SC_CLK_TCK")
-            moment = datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc)
-            return stamp(moment)
-    return Missing("/proc/stat: no btime")

@@ -15,10 +15,10 @@ from mailwitness.evidence.host import TlsLibrary
 from mailwitness.evidence.missing import Missing
 from mailwitness.host import command
 from mailwitness.host.configuration import described
+from mailwitness.host.processes import PROC, everyone
 
 CipherText = tuple[str, Optional[int]]  # a list of ciphers, and the security level set before it
 
-_PROC = Path("/proc")
 # The processes that shake hands, by the names that the kernel has for them.
 _PROCESSES = {
     "dovecot": ("imap-login", "pop3-login", "submission-lo"),
@@ -98,7 +98,7 @@ def environment_of(import_environment: str, master: Optional[int]) -> dict[str, 
 
 def _own_environment(pid: int) -> dict[str, str]:
     with contextlib.suppress(OSError):
-        for entry in (_PROC / str(pid) / "environ").read_bytes().split(b"\0"):
+        for entry in (PROC / str(pid) / "environ").read_bytes().split(b"\0"):
             name, _, value = entry.partition(b"=")
             if name == b"OPENSSL_CONF":
                 return {"OPENSSL_CONF": os.fsdecode(value)}
@@ -108,27 +108,28 @@ def _own_environment(pid: int) -> dict[str, str]:
 def _loaded(names: Sequence[str]) -> Union[tuple[str, str], Missing, None]:
     """From a running process of that name in this PID namespace; None: there is none."""
     own = _namespace("self")
-    for pid in sorted(int(entry.name) for entry in _PROC.iterdir() if entry.name.isdigit()):
-        folder = _PROC / str(pid)
+    for process in everyone():
+        if process.name not in names:
+            continue
+        folder = PROC / str(process.pid)
         try:
-            name = (folder / "comm").read_text("utf-8", "backslashreplace").strip()
-            if name not in names or _namespace(str(pid)) != own:
+            if _namespace(str(process.pid)) != own:
                 continue
             match = _MAPPED.search((folder / "maps").read_text("utf-8", "backslashreplace"))
         except OSError:  # it has ended, or is not ours to look into
             continue
+        said = f"{process.name}, pid {process.pid}"
         if match and match["gone"]:
             return Missing(
-                f"{name}, pid {pid}, has {match['path']} loaded, which was replaced since: "
-                "restart the daemon"
+                f"{said}, has {match['path']} loaded, which was replaced since: restart the daemon"
             )
         if match:
-            return match["path"], f"loaded by {name}, pid {pid}"
+            return match["path"], f"loaded by {said}"
     return None
 
 
 def _namespace(pid: str) -> str:
-    return os.readlink(_PROC / pid / "ns/pid")  # noqa: PTH115
+    return os.readlink(PROC / pid / "ns/pid")  # noqa: PTH115
 
 
 def _linked(files: Sequence[str]) -> Union[tuple[str, str], Missing]:
