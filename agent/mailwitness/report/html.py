@@ -89,7 +89,7 @@ def _template(name: str) -> Template:
         needs=[need.value for need in worklist.Need],
         need=worklist.need,
         tasks=worklist.tasks,
-        task_of=worklist.task_of,
+        shown_under=worklist.shown_under,
         follows=worklist.follows,
         roots=worklist.roots,
         rank=worklist.rank,

@@ -17,6 +17,7 @@ from mailwitness.policy.audit import Audit, Judged
 from mailwitness.policy.engine import Finding
 from mailwitness.policy.outcome import Outcome, Severity
 from mailwitness.policy.waiver import Waiver
+from mailwitness.report.worklist import roots
 from mailwitness.resolver.offer import Offer
 
 SCHEMA = "mailwitness/report/1"
@@ -51,7 +52,8 @@ def build(audit: Audit, generated_at: str) -> Json:
 def summary(hosts: Sequence[Json]) -> Json:
     """The counts over hosts as report.json has them."""
     findings = [finding for host in hosts for finding in host["findings"]]
-    failed = (f["severity"] for f in findings if f["outcome"] == Outcome.FAIL and not f["causes"])
+    own = (finding for host in hosts for finding in roots(host))
+    failed = (finding["severity"] for finding in own if finding["outcome"] == Outcome.FAIL)
     return {
         "hosts": len(hosts),
         "by_status": _counts(host["status"] for host in hosts),

@@ -9,6 +9,7 @@ from tabulate import tabulate
 
 from mailwitness.policy.outcome import Severity, few
 from mailwitness.report.interface import Format
+from mailwitness.report.worklist import follows, rank, roots, word
 
 _SEVERITIES = [level.value for level in Severity]
 _LONGEST = 4000  # of one text: more than any sentence that a reader would read
@@ -60,11 +61,7 @@ def _hosts(report: dict[str, Any]) -> str:
 def _findings(report: dict[str, Any]) -> str:
     rows = []
     for host in report["hosts"]:
-        failed = [
-            finding
-            for finding in host["findings"]
-            if finding["outcome"] in ("fail", "error") and not finding["causes"]
-        ]
+        failed = [finding for finding in roots(host) if finding["outcome"] in ("fail", "error")]
         for severity, check, alike in _grouped(failed):
             what = printable("; ".join(_unique(finding["detail"] for finding in alike)))
             rows.append(
@@ -78,7 +75,7 @@ def _findings(report: dict[str, Any]) -> str:
             )
     if not rows:
         return "No failures."
-    rows.sort(key=lambda row: _order(row[0]))
+    rows.sort(key=lambda row: rank(row[0]))
     headers = ["severity", "host", "check", "endpoints", "what"]
     return tabulate(rows, headers, maxcolwidths=_FINDING_WIDTHS, disable_numparse=True)
 
@@ -116,13 +113,13 @@ def _waivers(report: dict[str, Any]) -> str:
     return tabulate(rows, headers, maxcolwidths=widths, disable_numparse=True) if rows else ""
 
 
-def _folded(host: dict[str, Any], roots: list[dict[str, Any]]) -> str:
+def _folded(host: dict[str, Any], alike: list[dict[str, Any]]) -> str:
     """The failures that follow from these."""
-    causes = [{"check": root["check"], "endpoint": root["endpoint"]} for root in roots]
     follow = _unique(
-        finding["check"]
-        for finding in host["findings"]
-        if finding["outcome"] == "fail" and any(cause in causes for cause in finding["causes"])
+        other["check"]
+        for finding in alike
+        for other in follows(host, finding)
+        if other["outcome"] == "fail"
     )
     return f"\nhence {', '.join(follow)}" if follow else ""
 
@@ -133,21 +130,11 @@ def _grouped(
     """Severity, check and its failures: one check on several endpoints is one line."""
 
     def key(finding: dict[str, Any]) -> tuple[int, str]:
-        return _order(_word(finding)), finding["check"]
+        return rank(word(finding)), finding["check"]
 
     for (_, check), group in groupby(sorted(findings, key=key), key=key):
         alike = list(group)
-        yield _word(alike[0]), check, alike
-
-
-def _word(finding: dict[str, Any]) -> str:
-    """What a reader is to see first of a failure; a check that broke is none of the severities."""
-    severity: str = finding["severity"]
-    return severity if finding["outcome"] == "fail" else finding["outcome"]
-
-
-def _order(word: str) -> int:
-    return _SEVERITIES.index(word) if word in _SEVERITIES else -1
+        yield word(alike[0]), check, alike
 
 
 def _unique(words: Iterable[str]) -> list[str]:
@@ -155,11 +142,11 @@ def _unique(words: Iterable[str]) -> list[str]:
 
 
 def _failures(host: dict[str, Any]) -> str:
-    roots = [finding for finding in host["findings"] if not finding["causes"]]
-    failed = [f["severity"] for f in roots if f["outcome"] == "fail"]
+    own = roots(host)
+    failed = [f["severity"] for f in own if f["outcome"] == "fail"]
     counts = [f"{failed.count(level)} {level}" for level in _SEVERITIES if level in failed]
     for outcome in ("waived", "accepted", "not-assessed"):
-        number = sum(f["outcome"] == outcome for f in roots)
+        number = sum(f["outcome"] == outcome for f in own)
         if number:
             counts.append(f"{number} {outcome.replace('-', ' ')}")
     return ", ".join(counts) or "none"

@@ -96,16 +96,15 @@ def follows(host: dict[str, Any], finding: dict[str, Any]) -> list[dict[str, Any
     return [other for other in host["findings"] if itself in other["causes"]]
 
 
-def task_of(host: dict[str, Any], check: str) -> str:
-    """The check of the task under which a failure of `check` is shown."""
-    own = [task.check for task in tasks(host)]
-    causes = (
-        cause["check"]
-        for finding in host["findings"]
-        if finding["check"] == check
-        for cause in finding["causes"]
-    )
-    return next((each for each in (check, *causes) if each in own), check)
+def shown_under(host: dict[str, Any]) -> dict[str, str]:
+    """Each check that fails, and that of the task under which it is shown: its own or its root."""
+    found = {task.check: task.check for task in tasks(host)}
+    own = set(found)
+    for finding in host["findings"]:
+        for cause in finding["causes"]:
+            if cause["check"] in own:
+                found.setdefault(finding["check"], cause["check"])
+    return found
 
 
 def jobs(report: dict[str, Any]) -> list[Job]:
