@@ -4,6 +4,7 @@ import datetime
 import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from mailwitness.correlate.fleet import Fleet
@@ -14,7 +15,7 @@ from mailwitness.policy.baseline import Accepted, Baseline
 from mailwitness.policy.check import Check
 from mailwitness.policy.eligibility import Eligible, eligibility
 from mailwitness.policy.engine import Finding, in_order, judge, judge_waivers
-from mailwitness.policy.folding import fold
+from mailwitness.policy.folding import fold, place
 from mailwitness.policy.outcome import Outcome
 from mailwitness.policy.profile import DEFAULT_POLICIES, Profile, ProfileError, load
 from mailwitness.policy.waiver import State, Waiver, state
@@ -47,6 +48,11 @@ class Borne:
     waivers: tuple[Waiver, ...] = ()
     baseline: Baseline | None = None
 
+    @cached_property
+    def accepted(self) -> frozenset[Accepted]:
+        """Those of the baseline."""
+        return frozenset(self.baseline.accepts if self.baseline else ())
+
 
 def judge_fleet(
     fleet: Fleet, policies: Sequence[str], checks: Sequence[Check], borne: Borne | None = None
@@ -58,11 +64,8 @@ def judge_fleet(
     """
     borne = borne or Borne()
     own = evidence_folder.policies(fleet.folder)
-    named = {
-        name: load_policy(name, checks, own)
-        for host in fleet.hosts
-        for name in _names(host, policies)
-    }
+    asked = {name for host in fleet.hosts for name in _names(host, policies)}
+    named = {name: load_policy(name, checks, own) for name in sorted(asked)}
     judged = [
         _judged(host, [named[name] for name in _names(host, policies)], checks)
         for host in fleet.hosts
@@ -83,14 +86,12 @@ def _bearing(judged: Judged, borne: Borne, day: datetime.date) -> Judged:
     """With each failure that is borne knowing by what."""
     plan = judged.host.plan
     waivers = [each for each in borne.waivers if each.names(plan) and day <= each.expires]
-    accepts = set(borne.baseline.accepts) if borne.baseline else set()
     findings = []
     for finding in judged.findings:
         if finding.outcome is Outcome.FAIL:
-            check = finding.check.id
-            endpoint = finding.endpoint.id if finding.endpoint else None
+            check, endpoint = place(finding)
             waiver = next((each for each in waivers if each.covers(check, endpoint)), None)
-            known = Accepted(plan.name, check, endpoint, finding.verdict.detail) in accepts
+            known = Accepted(plan.name, check, endpoint, finding.verdict.detail) in borne.accepted
             findings.append(replace(finding, waiver=waiver, in_baseline=known))
         else:
             findings.append(finding)
