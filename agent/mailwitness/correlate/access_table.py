@@ -12,9 +12,9 @@ from mailwitness.firewall.addresses import (
     NOTHING,
     WIDTH,
     IntervalSet,
+    leading_octets,
     parse_address,
     parse_network,
-    prefix,
     single,
 )
 
@@ -23,7 +23,6 @@ _REJECTS = frozenset({"REJECT", "DEFER"})
 # Actions with which the later restrictions are asked as if nothing had been found.
 _GOES_ON = frozenset({"DUNNO", "WARN", "INFO", "PREPEND", "HOLD", "FILTER", "BCC"})
 _CODE = 3  # digits of an SMTP reply
-_OCTETS, _OCTET_BITS, _HIGHEST_OCTET = 4, 8, 255
 
 
 @dataclass(frozen=True)
@@ -107,14 +106,9 @@ def _inline(entries: list[str], family: int) -> AccessTable | None:
 
 def _key(key: str) -> tuple[int, int, IntervalSet] | None:
     """Family, length and members of an address or of its first octets; None: a name."""
-    octets = key.split(".")
-    if (
-        all(each.isdecimal() and int(each) <= _HIGHEST_OCTET for each in octets)
-        and len(octets) < _OCTETS
-    ):
-        bits = _OCTET_BITS * len(octets)
-        value = int.from_bytes(bytes(map(int, octets)).ljust(_OCTETS, b"\0"), "big")
-        return 4, bits, prefix(value, bits, WIDTH[4])
+    network = leading_octets(key)
+    if network is not None:
+        return 4, *network
     try:
         family, value = parse_address(key)
     except ValueError:

@@ -6,14 +6,12 @@ from dataclasses import dataclass
 from mailwitness.firewall.addresses import (
     EVERYTHING,
     NOTHING,
-    WIDTH,
     IntervalSet,
+    leading_octets,
     parse_network,
-    prefix,
     union,
 )
 
-_OCTETS, _OCTET_BITS, _HIGHEST_OCTET = 4, 8, 255
 _ALL = "ALL"
 _MOST_SHOWN = 200  # characters of a rule
 # Patterns that hang on the client's name, or on what its name server says.
@@ -129,14 +127,9 @@ def _client(word: str, family: int) -> Matched:
 
 
 def _network(word: str) -> tuple[int, IntervalSet] | None:
-    octets = word.removesuffix(".").split(".")
-    if word.endswith(".") and all(
-        each.isdecimal() and int(each) <= _HIGHEST_OCTET for each in octets
-    ):
-        if len(octets) >= _OCTETS:
-            return None
-        value = int.from_bytes(bytes(map(int, octets)).ljust(_OCTETS, b"\0"), "big")
-        return 4, prefix(value, _OCTET_BITS * len(octets), WIDTH[4])
+    if word.endswith("."):
+        network = leading_octets(word[:-1])
+        return network and (4, network[1])
     try:
         return parse_network(word.replace("[", "").replace("]", ""))
     except ValueError:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 WIDTH = {4: 32, 6: 128}
+_OCTETS, _OCTET_BITS, _HIGHEST_OCTET = 4, 8, 255
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,6 +268,21 @@ def format_address(family: int, value: int) -> str:
     """As the system writes it."""
     kind = socket.AF_INET if family == 4 else socket.AF_INET6  # noqa: PLR2004
     return socket.inet_ntop(kind, value.to_bytes(WIDTH[family] // 8, "big"))
+
+
+def leading_octets(text: str) -> tuple[int, IntervalSet] | None:
+    """The IPv4 addresses that begin with ``192.0.2``, and the bits of that; None: no such thing.
+
+    So tcp wrappers (hosts_access(5), with a dot behind) and Postfix (access(5)) write networks.
+    """
+    octets = text.split(".")
+    if len(octets) >= _OCTETS or not all(
+        each.isdecimal() and int(each) <= _HIGHEST_OCTET for each in octets
+    ):
+        return None
+    bits = _OCTET_BITS * len(octets)
+    value = int.from_bytes(bytes(map(int, octets)).ljust(_OCTETS, b"\0"), "big")
+    return bits, prefix(value, bits, WIDTH[4])
 
 
 def parse_network(text: str) -> tuple[int, IntervalSet]:

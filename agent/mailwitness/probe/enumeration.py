@@ -67,6 +67,11 @@ def accepted_among(answers: Mapping[VersionName, Answer]) -> dict[VersionName, S
     }
 
 
+def unanswered(answer: Union[Alert, ChannelError, NotReachedError]) -> Missing:
+    """That it was no choice, with what it was."""
+    return Missing(answer.proof if isinstance(answer, Alert) else str(answer))
+
+
 def _suites(ask: Ask, version: VersionName, first: ServerHello) -> "_Search":
     base = everything(version)
     return _Search(
@@ -192,7 +197,7 @@ class _Search:
         """Offer the other way round: who heeds its client chooses the last one now."""
         answer = await self._ask(self._offer(tuple(reversed(self.numbers))))
         if not isinstance(answer, ServerHello):
-            return Missing(answer.proof if isinstance(answer, Alert) else str(answer))
+            return unanswered(answer)
         chosen = self._chosen(answer)
         if chosen == self.numbers[0]:
             return "server"

@@ -8,7 +8,7 @@ from mailwitness.evidence.missing import Missing
 from mailwitness.evidence.probe import Features, VersionName
 from mailwitness.probe.answer import Alert, ServerHello
 from mailwitness.probe.channel import ClosedError
-from mailwitness.probe.enumeration import Answer, Ask, accepted_among
+from mailwitness.probe.enumeration import Answer, Ask, accepted_among, unanswered
 from mailwitness.probe.hello import everything
 from mailwitness.probe.suites import SUITES
 
@@ -48,7 +48,7 @@ async def _encrypt_then_mac(ask: Ask, version: VersionName) -> Union[bool, Missi
         return _ENCRYPT_THEN_MAC in answer.extensions
     if isinstance(answer, Alert) and answer.refuses:
         return None
-    return Missing(answer.proof if isinstance(answer, Alert) else str(answer))
+    return unanswered(answer)
 
 
 async def _fallback(
