@@ -11,6 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from mailwitness import cli
+from mailwitness.evidence import folder as evidence_folder
 from mailwitness.store.compare import compare
 from mailwitness.store.database import Database
 from mailwitness.store.errors import StoreError
@@ -186,6 +187,32 @@ def test_changes_are_new_fixed_and_dark(tmp_path: Path) -> None:
     hosts["legacy"] |= {"status": "unreachable", "reason": "no route", "findings": []}
     kinds = {each.kind for each in compare(before, after) if each.host == "legacy"}
     assert kinds == {"gone dark"}  # of a lost host nothing counts as fixed
+
+
+@pytest.mark.parametrize("borne", ["waived", "accepted"])
+def test_a_failure_that_is_borne_is_not_fixed(tmp_path: Path, borne: str) -> None:
+    before = samples.report(samples.evidence(tmp_path / "1", 1))
+    after = json.loads(json.dumps(before))
+    (legacy,) = (host for host in after["hosts"] if host["name"] == "legacy")
+    failed = next(finding for finding in legacy["findings"] if finding["outcome"] == "fail")
+    failed["outcome"] = borne
+    (told,) = compare(before, after)
+    assert (told.kind, told.check) == ("waived", failed["check"])
+
+
+def test_what_the_inventory_judges_by_is_kept_with_the_run(location: str, tmp_path: Path) -> None:
+    folder = samples.evidence(tmp_path / "run", 1, ("good",))
+    own = evidence_folder.policies(folder) / "company.toml"
+    waivers = evidence_folder.waivers(folder) / "1/waivers.yml"
+    for file, text in ((own, 'extends = "rfc"\n'), (waivers, "[]\n")):
+        file.parent.mkdir(parents=True)
+        file.write_text(text)
+    history = open_store(location)
+    history.save(folder, samples.report(folder, "company"))
+    again = tmp_path / "again"
+    history.restore(history.find("latest"), again)
+    assert samples.files(again) == samples.files(folder)
+    assert samples.report(again, "company")["policies"] == ["company"]
 
 
 def test_the_commands(location: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

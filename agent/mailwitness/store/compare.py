@@ -7,6 +7,8 @@ from typing import Any, Literal
 from mailwitness.policy.outcome import Outcome, Severity
 
 Kind = Literal["new", "worse", "gone dark", "waived", "fixed"]
+LOST = ("unreachable", "failed")  # statuses of a host of which nothing is known
+_BORNE = (Outcome.WAIVED, Outcome.ACCEPTED)
 _DARK = (Outcome.NOT_ASSESSED, Outcome.ERROR)
 
 
@@ -37,8 +39,7 @@ def compare(before: dict[str, Any], after: dict[str, Any]) -> list[Change]:
 
 
 def _of_host(name: str, before: dict[str, Any] | None, after: dict[str, Any]) -> Iterator[Change]:
-    lost = ("unreachable", "failed")
-    if after["status"] in lost and (before is None or before["status"] not in lost):
+    if after["status"] in LOST and (before is None or before["status"] not in LOST):
         yield Change("gone dark", name, None, None, None, f"{after['status']}: {after['reason']}")
     old = {_key(each): each for each in before["findings"]} if before else {}
     new = {_key(each): each for each in after["findings"]}
@@ -57,7 +58,7 @@ def _of_host(name: str, before: dict[str, Any] | None, after: dict[str, Any]) ->
         gone = old[key]
         if gone["outcome"] == Outcome.FAIL:
             # What it was about is not there any more; of a lost host nothing is known.
-            kind = "gone dark" if after["status"] in lost else "fixed"
+            kind = "gone dark" if after["status"] in LOST else "fixed"
             detail = "is no longer asked: the endpoint or its policy is gone"
             yield Change(kind, name, gone["endpoint"], gone["check"], gone["severity"], detail)
 
@@ -77,5 +78,5 @@ def _kind(before: dict[str, Any] | None, after: dict[str, Any]) -> Kind | None:
     if now in _DARK and was in (Outcome.PASS, Outcome.FAIL):
         return "gone dark"
     if was == Outcome.FAIL:
-        return "waived" if now == Outcome.WAIVED else "fixed"
+        return "waived" if now in _BORNE else "fixed"
     return None

@@ -16,6 +16,7 @@ from mailwitness.evidence import folder as evidence_folder
 from mailwitness.evidence.codec import EvidenceError, loads
 from mailwitness.evidence.moment import now
 from mailwitness.evidence.run import Run
+from mailwitness.policy.outcome import Severity
 from mailwitness.store.content import join, split
 from mailwitness.store.database import Database
 from mailwitness.store.errors import StoreError
@@ -26,7 +27,7 @@ _T = TypeVar("_T")
 
 # Hosts of one step of saving or reading: bounds the memory, and the parameters of a statement.
 _BATCH = 200
-_FAILED = ("critical", "high", "medium", "low", "info")
+LEVELS = tuple(level.value for level in Severity)
 
 
 @dataclass(frozen=True)
@@ -154,7 +155,7 @@ class History:
                     started_at=row["started_at"],
                     status=row["status"],
                     seconds=row["seconds"],
-                    failed={level: row[level] for level in _FAILED},
+                    failed={level: row[level] for level in LEVELS},
                     not_assessed=row["not_assessed"],
                 )
                 for row in connection.execute(query).mappings()
@@ -191,7 +192,10 @@ def _runs(connection: sa.Connection) -> list[SavedRun]:
 
 
 def _files(folder: Path) -> Iterator[str]:
-    """The documents of the run, by their plan: whatever else lies there is not its evidence."""
+    """The documents of the run, by their plan, and what its inventory gave to judge them by.
+
+    Whatever else lies there is not of the run.
+    """
     path = evidence_folder.run_file(folder)
     try:
         plan = loads(evidence_folder.read(path), Run)
@@ -202,6 +206,9 @@ def _files(folder: Path) -> Iterator[str]:
         files = [evidence_folder.host_file(folder, host.name)]
         files += (evidence_folder.probe_file(folder, host.name, each) for each in plan.vantages)
         yield from (str(file.relative_to(folder)) for file in files if file.exists())
+    for given in (evidence_folder.policies(folder), evidence_folder.waivers(folder)):
+        files = sorted(file for file in given.rglob("*") if file.is_file())
+        yield from (str(file.relative_to(folder)) for file in files)
 
 
 def _digest(folder: Path) -> bytes:
@@ -235,7 +242,7 @@ def _host(run: int, folder: Path, position: int, host: Json) -> _Item:
         "position": position,
         "status": host["status"],
         "seconds": _seconds(evidence_folder.host_file(folder, host["name"])),
-        **{level: failed.count(level) for level in _FAILED},
+        **{level: failed.count(level) for level in LEVELS},
         "not_assessed": outcomes.count("not-assessed") + outcomes.count("error"),
         "changing": changing,
     }

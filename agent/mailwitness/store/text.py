@@ -5,15 +5,13 @@ from collections.abc import Iterable, Sequence
 from tabulate import tabulate
 
 from mailwitness.report.text import printable
-from mailwitness.store.compare import Change
-from mailwitness.store.history import HostRun, SavedRun
-
-_LEVELS = ("critical", "high", "medium", "low", "info")
+from mailwitness.store.compare import LOST, Change
+from mailwitness.store.history import LEVELS, HostRun, SavedRun
 
 
 def runs(saved: Sequence[SavedRun]) -> str:
     """A line for each run."""
-    heads = ("run", "started", "controller", "hosts", *_LEVELS, "policies")
+    heads = ("run", "started", "controller", "hosts", *LEVELS, "policies")
     return _table(
         heads,
         (
@@ -22,7 +20,7 @@ def runs(saved: Sequence[SavedRun]) -> str:
                 run.started_at,
                 run.controller,
                 run.report["summary"]["hosts"],
-                *(run.failed.get(level, 0) for level in _LEVELS),
+                *(run.failed.get(level, 0) for level in LEVELS),
                 ", ".join(run.report["policies"]),
             )
             for run in saved
@@ -32,7 +30,7 @@ def runs(saved: Sequence[SavedRun]) -> str:
 
 def history(host: Sequence[HostRun]) -> str:
     """A line for each run that had the host."""
-    heads = ("run", "started", "status", *_LEVELS, "not assessed", "agent s")
+    heads = ("run", "started", "status", *LEVELS, "not assessed", "agent s")
     return _table(
         heads,
         (
@@ -40,7 +38,7 @@ def history(host: Sequence[HostRun]) -> str:
                 each.run,
                 each.started_at,
                 each.status,
-                *(each.failed[level] for level in _LEVELS),
+                *(each.failed[level] for level in LEVELS),
                 each.not_assessed,
                 "-" if each.seconds is None else f"{each.seconds:.1f}",
             )
@@ -57,12 +55,10 @@ def trend(saved: Sequence[SavedRun]) -> str:
         serious = sum(run.failed.get(level, 0) for level in ("critical", "high"))
         moved = "" if before is None else f"{serious - before:+d}"
         before = serious
-        lost = sum(
-            run.report["summary"]["by_status"].get(word, 0) for word in ("unreachable", "failed")
-        )
-        counts = (run.failed.get(level, 0) for level in _LEVELS)
+        lost = sum(run.report["summary"]["by_status"].get(status, 0) for status in LOST)
+        counts = (run.failed.get(level, 0) for level in LEVELS)
         rows.append((run.started_at, run.report["summary"]["hosts"], lost, *counts, serious, moved))
-    return _table(("started", "hosts", "lost", *_LEVELS, "critical+high", "change"), rows)
+    return _table(("started", "hosts", "lost", *LEVELS, "critical+high", "change"), rows)
 
 
 def diff(before: SavedRun, after: SavedRun, changes: Sequence[Change]) -> str:
