@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.lab.command import run
 from tests.lab.errors import LabError
 
 SUITES = {"bullseye": "Debian 11", "bookworm": "Debian 12", "trixie": "Debian 13"}
@@ -79,6 +80,20 @@ def base(suite: str) -> Path:
     for old in cache().glob(f"{suite}-*"):
         if old != root and f"lowerdir={old}," not in mounts:  # another checkout's hosts may be up
             shutil.rmtree(old)
+    return root
+
+
+def lay_over(suite: str, folder: Path) -> Path:
+    """The root of a file system of its own over that base, mounted in a new or empty `folder`.
+
+    Raises:
+        LabError: the base cannot be made, or the layers not be mounted.
+    """
+    upper, work, root = (folder / part for part in ("upper", "work", "root"))
+    for part in (upper, work, root):
+        part.mkdir(parents=True)
+    layers = f"lowerdir={base(suite)},upperdir={upper},workdir={work}"
+    run("mount", "-t", "overlay", "-o", layers, "overlay", root)
     return root
 
 

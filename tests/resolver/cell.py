@@ -53,11 +53,7 @@ def _run(argv: Sequence[str]) -> "subprocess.CompletedProcess[str]":
 @contextlib.contextmanager
 def cell(suite: str, folder: Path, files: Mapping[str, bytes]) -> Iterator[Cell]:
     """A host with these files beside those of its base; all of it is gone in the end."""
-    for part in ("upper", "work", "root"):
-        (folder / part).mkdir(parents=True)
-    root = folder / "root"
-    layers = f"lowerdir={suites.base(suite)},upperdir={folder / 'upper'},workdir={folder / 'work'}"
-    run("mount", "-t", "overlay", "-o", layers, "overlay", root)
+    root = suites.lay_over(suite, folder)
     with contextlib.ExitStack() as stack:
         stack.callback(run, "umount", "--lazy", root)
         for name, content in files.items():
