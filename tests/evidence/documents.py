@@ -62,7 +62,7 @@ STARTTLS = Observation(
     protocol="imap",
     tls="starttls",
     observed_at="2024-02-29T23:59:59Z",
-    reach=Reach("open", "connected", 1.5),
+    reach=Reach("open", "connected", 1.5, "198.51.100.7"),
     session=Session(
         greeting='* OK "ready" \\ é\u2028\x00<b>',
         before_tls=Capabilities(("IMAP4rev1", "STARTTLS", "AUTH=PLAIN")),
@@ -111,7 +111,7 @@ IMPLICIT = Observation(
     protocol="smtp",
     tls="implicit",
     observed_at="2024-01-01T00:00:00Z",
-    reach=Reach("open", "connected", 0.0),
+    reach=Reach("open", "connected", 0.0, "192.0.2.1"),
     session=Session(
         greeting=Missing("no handshake"),
         before_tls=None,
@@ -130,7 +130,7 @@ CLOSED = Observation(
     protocol="pop3",
     tls="implicit",
     observed_at="2024-01-01T00:00:00Z",
-    reach=Reach("refused", "connection refused", 0.1),
+    reach=Reach("refused", "connection refused", 0.1, Missing("no way")),
     session=Missing("no connection: connection refused"),
 )
 PROCESS = Process(

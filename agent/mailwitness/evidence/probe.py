@@ -16,11 +16,16 @@ Order = Literal["server", "client"]
 
 @dataclass(frozen=True)
 class Reach:
-    """Whether a connection came about. `filtered`: nothing came back within the time limit."""
+    """Whether a connection came about. `filtered`: nothing came back within the time limit.
+
+    `source_address` is the vantage's own end of the connection, or of the attempt. Behind a
+    router that translates addresses the host sees another one.
+    """
 
     state: ReachState
     detail: str
     milliseconds: float
+    source_address: Union[str, Missing]
 
 
 @dataclass(frozen=True)

@@ -162,7 +162,8 @@ class _Look:
         self.tls = tls
         self.allowance = Allowance(talks.limits.endpoint)
         self.began = now()
-        self.reach = Reach("error", "no connection was tried", 0.0)
+        untried = "no connection was tried"
+        self.reach = Reach("error", untried, 0.0, Missing(untried))
         # What a server may choose and then have no use for: see `_ask`.
         self.spoiling: tuple[tuple[str, ...], ...] = (_FINITE_FIELD,)
 

@@ -290,6 +290,7 @@ def _observation(seen: Observation) -> Json:
         "reach": seen.reach.state,
         "detail": seen.reach.detail,
         "milliseconds": seen.reach.milliseconds,
+        "source_address": _or_missing(seen.reach.source_address),
         "session": _missing(seen.session)
         if isinstance(seen.session, Missing)
         else _session(seen.session),
