@@ -11,7 +11,7 @@ import pytest
 from mailwitness.evidence.missing import Missing
 from mailwitness.evidence.probe import Capabilities, Protocol, Starttls, TlsMode
 from mailwitness.probe.observe import Endpoint, observe
-from mailwitness.probe.run import probe
+from mailwitness.probe.run import Manner, probe
 from mailwitness.probe.targets import Target
 from tests.probe.looking import HASTY, look, session_of, usual, versions_of
 from tests.probe.scripted import (
@@ -518,7 +518,7 @@ class TestGreeting:
         with serving(script) as server:
             usual(monkeypatch, server.port, "smtp", "starttls")
             found = look(server.port)
-        assert session_of(found).greeting == "220 ESMTP"
+        assert session_of(found).greeting == "220-mail.example.com\n220-please wait\n220 ESMTP"
         assert versions_of(found)["TLSv1.3"] is True
 
     @pytest.mark.parametrize(
@@ -623,9 +623,8 @@ class TestReach:
     def test_the_source_is_the_address_that_the_server_sees(self, source: str) -> None:
         seen: list[str] = []
         with serving(lambda peer: seen.append(peer.connection.getpeername()[0])) as server:
-            (found,) = probe(
-                [Target("mail1", "127.0.0.1", (), (server.port,))], "here", HASTY, source
-            )
+            target = Target("mail1", "127.0.0.1", (), (server.port,))
+            (found,) = probe([target], "here", HASTY, Manner((source,)))
         assert isinstance(found.observations, tuple)
         assert {found.observations[0].reach.source_address, *seen} == {source}
 

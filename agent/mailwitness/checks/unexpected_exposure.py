@@ -2,7 +2,7 @@
 
 from mailwitness.correlate.vantage import decision
 from mailwitness.evidence.missing import Missing
-from mailwitness.firewall.verdict import Answer, Layer
+from mailwitness.firewall.verdict import Answer
 from mailwitness.policy.check import Case, Check, Remedy, Scope
 from mailwitness.policy.outcome import (
     NotKnownError,
@@ -30,11 +30,11 @@ def _judge(case: Case) -> Verdict:
         decided = decision(seen, known(case.endpoint.filtered))
         if isinstance(decided, Missing):
             unknown.append(f"{vantage}: {decided.reason}")
-        # A daemon's own access rules answer first and refuse then: to connect proves nothing.
-        elif (
-            decided.share.answer is Answer.BLOCKED
-            and decided.share.decided_by.layer is not Layer.SERVICE
-        ):
+        elif decided.by_daemon:
+            continue  # to connect proves nothing of what it does then
+        elif decided.share.answer is Answer.UNDECIDED:
+            unknown.append(f"{vantage}: {decided.doubt}")
+        elif decided.share.answer is Answer.BLOCKED:
             where = f"{decided.way.address} over {decided.way.interface}"
             by = f"{decided.of} is not admitted: {decided.share.decided_by}"
             said += (

@@ -40,6 +40,8 @@ def _judge(case: Case) -> Verdict:
         decided = decision(seen, known(endpoint.filtered))
         if isinstance(decided, Missing):
             unknown.append(f"{vantage}: {decided.reason}")
+        elif decided.share.answer is Answer.UNDECIDED:
+            unknown.append(f"{vantage}: {decided.doubt}")
         elif decided.share.answer is Answer.ADMITTED:
             where = f"{decided.way.address} over {decided.way.interface}"
             by = f"{decided.of} is admitted by {decided.share.decided_by}"

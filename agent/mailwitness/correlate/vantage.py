@@ -42,6 +42,16 @@ class Decision:
     way: Reachability
     of: str  # the vantage's address, or "every source" where that is not known and all fare alike
 
+    @property
+    def doubt(self) -> str:
+        """Why it is undecided."""
+        return f"what the host says of {self.of}: {self.share.reason}"
+
+    @property
+    def by_daemon(self) -> bool:
+        """By its access rules: a daemon answers first and refuses then."""
+        return self.share.decided_by.layer is Layer.SERVICE
+
 
 def decision(seen: Observation, filtered: Filtered) -> Decision | Missing:
     """What the host's filter says of the connection that a vantage tried, and who decided it."""
@@ -59,8 +69,6 @@ def decision(seen: Observation, filtered: Filtered) -> Decision | Missing:
     if len({each.share.answer for each in alike}) > 1:
         return Missing(f"over which interface the vantage comes to {seen.address} is not known")
     share = alike[0].share
-    if share.answer is Answer.UNDECIDED:
-        return Missing(f"what the host's filter says of {alike[0].of}: {share.reason}")
     if share.answer is Answer.BLOCKED and share.decided_by.layer is Layer.ROUTING:
         return Missing(f"by its routes the host has no connection with {alike[0].of} at all")
     return alike[0]

@@ -82,12 +82,15 @@ class Conversations:
     """Opens connections to one host, a few at a time."""
 
     def __init__(
-        self, limits: Limits, everywhere: asyncio.Semaphore, source_address: Optional[str] = None
+        self,
+        limits: Limits,
+        everywhere: asyncio.Semaphore,
+        source_addresses: Sequence[str] = (),
     ) -> None:
         self.limits = limits
         self._everywhere = everywhere
         self._here = asyncio.Semaphore(limits.connections_per_host)
-        self._source_address = source_address
+        self._source_addresses = source_addresses
 
     @contextlib.asynccontextmanager
     async def open(
@@ -98,13 +101,25 @@ class Conversations:
             with allowance.running() as until:
                 if until <= time.monotonic():
                     raise SilentError(f"no end within {self.limits.endpoint:g} s")
+                source = self._source_of(endpoint.address)
                 channel, reach = await dial(
-                    endpoint.address, endpoint.port, self.limits, until, self._source_address
+                    endpoint.address, endpoint.port, self.limits, until, source
                 )
                 try:
                     yield channel, reach
                 finally:
                     await channel.close()
+
+    def _source_of(self, address: str) -> Optional[str]:
+        """Where to connect to this address from; None: wherever the system likes."""
+        if not self._source_addresses:
+            return None
+        for source in self._source_addresses:
+            if (":" in source) == (":" in address):
+                return source
+        family = "IPv6" if ":" in address else "IPv4"
+        untried = f"not tried: no {family} address to connect from is given"
+        raise NotReachedError(Reach("error", untried, 0.0, Missing(untried)))
 
 
 def observe(
