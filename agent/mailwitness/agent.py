@@ -21,7 +21,10 @@ _OWN_LIMITS = dataclasses.replace(DEFAULT_LIMITS, endpoint=30.0)
 _DESCRIPTION = """\
 Reads and changes nothing, prints JSON: `inspect` one document about this host, `probe` one
 for each target. Without targets `probe` reads them from standard input, one object a line:
-  {"host": "mail1", "target": "192.0.2.1", "names": ["mail.example.com"], "ports": [993, 587]}
+  {"host": "mail1", "target": "192.0.2.1", "names": ["mail.example.com"], "ports": [993, 587],
+   "account": null}
+An account to log in with is {"user": ..., "password": ..., "certificates": [SHA-256 of trusted
+ones, whoever signed them], "trust_store": PEM or null}; its name and password are not printed.
 """
 _EPILOG = """\
 exit status: 0 evidence was printed (what could not be read is in it as "missing"), 2 usage
@@ -116,4 +119,4 @@ def _targets(arguments: argparse.Namespace) -> Iterator[Target]:
     for word in arguments.targets:
         host, port = parse(word)
         ports = (port,) if port else tuple(arguments.port or DEFAULT_PORTS)
-        yield Target(word, host, tuple(arguments.name), ports)
+        yield Target(word, host, tuple(arguments.name), ports, account=None)

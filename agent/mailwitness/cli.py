@@ -24,6 +24,7 @@ from mailwitness.outside import Given, TargetError, plan, read_file
 from mailwitness.policy import baseline, profile, waiver
 from mailwitness.policy.audit import Borne, judge_fleet, load_policy
 from mailwitness.policy.outcome import Outcome, Severity
+from mailwitness.probe.login import Account, fingerprint
 from mailwitness.probe.run import Manner, probe
 from mailwitness.probe.targets import Target
 from mailwitness.progress import Progress
@@ -88,6 +89,7 @@ TARGET is
   mailwitness probe mail.example.com --output report
   mailwitness probe mx:example.com --port 25 --port 587
   mailwitness probe --file partners.txt --source-address 198.51.100.7
+  MAILWITNESS_LOGIN_USER=test MAILWITNESS_LOGIN_PASSWORD=... mailwitness probe HOST --login
 """
 _STORE_HELP = """\
 A store is a file (SQLite), or a database of PostgreSQL: postgresql://USER@HOST/NAME. Give it by
@@ -116,6 +118,7 @@ exit status:
 """
 # Where clients of mailboxes connect: RFC 8314.
 _CLIENT_PORTS = (465, 587, 993)
+_LOGIN_USER, _LOGIN_PASSWORD = "MAILWITNESS_LOGIN_USER", "MAILWITNESS_LOGIN_PASSWORD"
 _LATEST = Path("reports/latest/evidence")
 _STORE = "reports/history.sqlite"
 NEVER = "never"
@@ -273,6 +276,20 @@ def _add_probe(commands: Any, *parents: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="FILE",
         help="PEM with the CAs of a company, beside those of the system",
+    )
+    look.add_argument(
+        "--login",
+        action="store_true",
+        help=f"log in with the test account of {_LOGIN_USER} and {_LOGIN_PASSWORD}, by IMAP and "
+        "submission, over TLS with a trusted certificate alone; for one TARGET",
+    )
+    look.add_argument(
+        "--login-certificate",
+        action="append",
+        default=[],
+        type=_fingerprint,
+        metavar="SHA256",
+        help="log in where the certificate has this fingerprint, too, though nobody vouches for it",
     )
 
 
@@ -505,6 +522,9 @@ def _probe(arguments: argparse.Namespace) -> int:
         raise UsageError("no target: name a host, or a file of them with --file")
     given = Given(tuple(arguments.name), tuple(arguments.port or ()), _pem(arguments.trust_store))
     planned = plan(words, given)
+    account = _account(arguments, given.trust_store) if arguments.login else None
+    if account is not None and len(planned.hosts) > 1:
+        raise UsageError("--login: an account is one host's; no other shall hear of it")
     with tempfile.TemporaryDirectory(prefix="mailwitness-") as temporary:
         evidence = arguments.output / "evidence" if arguments.output else Path(temporary)
         hosts = tuple(planned.hosts)
@@ -514,7 +534,7 @@ def _probe(arguments: argparse.Namespace) -> int:
             failure = Failure(host, "failed", reason, now())
             folder.write(folder.probe_file(evidence, host, CONTROLLER), failure)
         looks = [
-            Target(host.name, host.address, host.names, host.ports)
+            Target(host.name, host.address, host.names, host.ports, account)
             for host in hosts
             if host.name not in planned.unknown
         ]
@@ -525,6 +545,15 @@ def _probe(arguments: argparse.Namespace) -> int:
             progress.host()
         progress.end()
         return _judged(evidence, arguments)
+
+
+def _account(arguments: argparse.Namespace, trust_store: str | None) -> Account:
+    """Of the environment: arguments are for every user of the machine to see."""
+    found = [os.environ.get(name) for name in (_LOGIN_USER, _LOGIN_PASSWORD)]
+    if not all(found):
+        raise UsageError(f"--login: set {_LOGIN_USER} and {_LOGIN_PASSWORD} in the environment")
+    user, password = map(str, found)
+    return Account(user, password, tuple(arguments.login_certificate), trust_store)
 
 
 def _pem(path: Path | None) -> str | None:
@@ -643,6 +672,13 @@ def _agent(arguments: argparse.Namespace) -> int:
     built = zipapp.write(arguments.output)
     print(f"{arguments.output}: {len(built.content)} bytes, SHA-256 {built.sha256}")
     return OK
+
+
+def _fingerprint(text: str) -> str:
+    try:
+        return fingerprint(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _own_address(text: str) -> str:

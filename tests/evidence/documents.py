@@ -41,6 +41,8 @@ from mailwitness.evidence.probe import (
     Enumerated,
     Features,
     Injection,
+    Login,
+    LoginStep,
     Negotiation,
     Observation,
     Prime,
@@ -104,6 +106,10 @@ STARTTLS = Observation(
         ),
         injection=Injection(accepted=False, proof="a3 OK bye"),
     ),
+    turned_away=0,
+    login=Login(
+        "mail.example.com", "chain", (LoginStep("AUTH PLAIN", accepted=True, answer="235 2.7.0"),)
+    ),
 )
 IMPLICIT = Observation(
     address="192.0.2.1",
@@ -123,6 +129,8 @@ IMPLICIT = Observation(
         features=DENIED,
         injection=None,
     ),
+    turned_away=0,
+    login=Missing("no mechanism in common"),
 )
 CLOSED = Observation(
     address="192.0.2.1",
@@ -132,6 +140,8 @@ CLOSED = Observation(
     observed_at="2024-01-01T00:00:00Z",
     reach=Reach("refused", "connection refused", 0.1, Missing("no way")),
     session=Missing("no connection: connection refused"),
+    turned_away=3,
+    login=None,
 )
 PROCESS = Process(
     42,

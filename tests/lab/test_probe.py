@@ -51,7 +51,13 @@ def test_the_zipapp_probes_from_standard_input(lab: Lab, tmp_path: Path) -> None
     agent = tmp_path / "agent.pyz"
     mailwitness = Path(sys.executable).with_name("mailwitness")
     subprocess.run((mailwitness, "agent", agent), check=True, capture_output=True)
-    target = {"host": "good", "target": lab.hosts["good"].ipv4, "names": [], "ports": [993]}
+    target = {
+        "host": "good",
+        "target": lab.hosts["good"].ipv4,
+        "names": [],
+        "ports": [993],
+        "account": None,
+    }
     done = subprocess.run(
         (sys.executable, agent, "probe", "--vantage", "here"),
         input=json.dumps(target) + "\n",

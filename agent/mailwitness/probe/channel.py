@@ -41,6 +41,10 @@ class FloodError(ChannelError):
     """The server sent more than any server needs to."""
 
 
+class UntrustedError(ChannelError):
+    """The server's certificate does not prove that it is the one that was meant."""
+
+
 class NotReachedError(Exception):
     """No connection came about."""
 
@@ -180,6 +184,8 @@ class TlsChannel(Channel):
             except ssl.SSLError as error:
                 with contextlib.suppress(ChannelError):
                     await self._flush()  # the alert that tells the server why
+                if isinstance(error, ssl.SSLCertVerificationError):
+                    raise UntrustedError(f"certificate: {error.verify_message}") from None
                 raise ChannelError(f"TLS handshake: {error.reason or error}") from None
             else:
                 await self._flush()

@@ -11,8 +11,10 @@ from mailwitness import __version__
 from mailwitness.evidence.missing import Missing
 from mailwitness.evidence.moment import now
 from mailwitness.evidence.probe import Observation, ProbeEvidence
+from mailwitness.probe.account import log_in_everywhere
 from mailwitness.probe.limits import DEFAULT_LIMITS, Limits
 from mailwitness.probe.observe import Conversations, Depth, Endpoint, observe_endpoint
+from mailwitness.probe.pace import Pace
 from mailwitness.probe.targets import Target
 
 
@@ -39,9 +41,10 @@ def probe(
     loop = asyncio.new_event_loop()
     try:
         everywhere = loop.run_until_complete(_semaphore(limits.connections))
+        paces: dict[tuple[str, int], Pace] = {}
 
         async def one(target: Target) -> ProbeEvidence:
-            talks = Conversations(limits, everywhere, manner.source_addresses)
+            talks = Conversations(limits, everywhere, paces, manner.source_addresses)
             look = _Look(talks, manner.depth, progress or _unheard)
             return await _probe_host(target, vantage, look)
 
@@ -102,6 +105,8 @@ async def _probe_host(target: Target, vantage: str, look: _Look) -> ProbeEvidenc
             for port in target.ports
         )
         observations = tuple(await asyncio.gather(*looks))
+        if target.account is not None:
+            observations = await log_in_everywhere(look.talks, target, observations)
     return ProbeEvidence(
         tool_version=__version__,
         host=target.host,

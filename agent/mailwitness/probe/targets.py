@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Optional
 
 from mailwitness.evidence.codec import EvidenceError, Port, decode
+from mailwitness.probe.login import Account
 
 _BRACKETED = re.compile(r"\[([^\[\]]*)\](?::([^:]*))?")
 _HIGHEST = 65535
@@ -21,6 +22,7 @@ class Target:
     target: str  # a name or an address
     names: tuple[str, ...]
     ports: tuple[Port, ...]
+    account: Optional[Account] = None  # to log in with, by the first of `names`
 
 
 def read_targets(lines: Iterable[str]) -> Iterator[Target]:
