@@ -80,3 +80,26 @@ def test_a_source_address_must_be_ones_own(capsys: pytest.CaptureFixture[str]) -
         cli.main(["probe", "m", "--source-address", "192.0.2.77"])
     assert ended.value.code == cli.USAGE
     assert "'192.0.2.77' is no address of this machine" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("environment", "targets", "problem"),
+    [
+        ({}, ["m"], "set MAILWITNESS_LOGIN_USER and MAILWITNESS_LOGIN_PASSWORD"),
+        ({"USER": "tester"}, ["m"], "set MAILWITNESS_LOGIN_USER and"),
+        ({"USER": "tester", "PASSWORD": "s3cret"}, ["m", "n"], "no other shall hear of it"),
+    ],
+)
+def test_an_account_is_one_hosts_and_comes_from_the_environment(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    environment: dict[str, str],
+    targets: list[str],
+    problem: str,
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(f"MAILWITNESS_LOGIN_{name}", value)
+    assert cli.main(["probe", *targets, "--login"]) == cli.USAGE
+    said = capsys.readouterr().err
+    assert problem in said
+    assert "s3cret" not in said
