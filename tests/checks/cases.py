@@ -15,6 +15,7 @@ part of the way picks an entry of a list by its port, version, server_name or pa
 ``{"recorded": WAY}`` is what the recording has there.
 """
 
+import copy
 import datetime
 import json
 from collections.abc import Callable
@@ -74,7 +75,7 @@ class Case:
         for way, value in self.content.get("change", {}).items():
             if isinstance(value, dict) and value.keys() == {"recorded"}:
                 document, *steps = value["recorded"].split("/")
-                value = _get(documents[document], steps)  # noqa: PLW2901
+                value = copy.deepcopy(_get(documents[document], steps))  # noqa: PLW2901
             document, *steps = way.split("/")
             chosen = vantages if document == "*" else [document]
             for one in chosen:

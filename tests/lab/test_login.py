@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +30,7 @@ def outcomes(output: Path, host: str) -> dict[str, tuple[str, str]]:
 
 
 @pytest.fixture(scope="module")
-def audited(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
+def audited(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """The playbook with the account in Ansible Vault, as talkative as it can be."""
     folder = tmp_path_factory.mktemp("login")
     (folder / "vault").write_text("of this test")
@@ -49,7 +48,7 @@ def audited(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tupl
         text=True,
         check=False,
     )
-    yield folder / "report", done.stdout + done.stderr
+    return folder / "report", done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("host", ["good", "dovecot24"])
@@ -88,9 +87,9 @@ def probe(lab: Lab, output: Path, host: str, password: str, *options: str) -> st
     described = lab.hosts[host]
     done = subprocess.run(
         (
-            *(Path(sys.executable).with_name("mailwitness"), "probe", described.ipv4),
-            *("--name", described.names[0], "--trust-store", lab.authority.root, "--login"),
-            *("--output", output, "--fail-on", "never", *options),
+            *(str(Path(sys.executable).with_name("mailwitness")), "probe", described.ipv4),
+            *("--name", described.names[0], "--trust-store", str(lab.authority.root), "--login"),
+            *("--output", str(output), "--fail-on", "never", *options),
         ),
         env={
             **os.environ,
