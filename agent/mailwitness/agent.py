@@ -3,7 +3,7 @@
 import argparse
 import dataclasses
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Optional
 
 from mailwitness import __version__
@@ -12,8 +12,8 @@ from mailwitness.evidence.run import DEFAULT_PORTS
 from mailwitness.host.inspect import Request, inspect
 from mailwitness.probe.limits import DEFAULT_LIMITS
 from mailwitness.probe.observe import Depth, Endpoint, observe
-from mailwitness.probe.run import probe
-from mailwitness.probe.targets import Target, read_targets
+from mailwitness.probe.run import Manner, probe
+from mailwitness.probe.targets import Target, parse, read_targets
 
 # The host's own listeners hold no run up: each port has this long, eight at a time.
 _OWN_LIMITS = dataclasses.replace(DEFAULT_LIMITS, endpoint=30.0)
@@ -21,7 +21,10 @@ _OWN_LIMITS = dataclasses.replace(DEFAULT_LIMITS, endpoint=30.0)
 _DESCRIPTION = """\
 Reads and changes nothing, prints JSON: `inspect` one document about this host, `probe` one
 for each target. Without targets `probe` reads them from standard input, one object a line:
-  {"host": "mail1", "target": "192.0.2.1", "names": ["mail.example.com"], "ports": [993, 587]}
+  {"host": "mail1", "target": "192.0.2.1", "names": ["mail.example.com"], "ports": [993, 587],
+   "account": null}
+An account to log in with is {"user": ..., "password": ..., "certificates": [SHA-256 of trusted
+ones, whoever signed them], "trust_store": PEM or null}; its name and password are not printed.
 """
 _EPILOG = """\
 exit status: 0 evidence was printed (what could not be read is in it as "missing"), 2 usage
@@ -33,9 +36,8 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     arguments = _parser().parse_args(argv)
     if arguments.command == "inspect":
         _inspect(arguments)
-    else:
-        _probe(arguments)
-    return 0
+        return 0
+    return _probe(arguments)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -54,7 +56,16 @@ def _parser() -> argparse.ArgumentParser:
         "--sudo", action="store_true", help="ask sudo for what needs root: docs/without-root.md"
     )
     probe = commands.add_parser("probe", help="what mail ports of other hosts answer from here")
-    probe.add_argument("targets", nargs="*", metavar="TARGET", help="a name or an address")
+    probe.add_argument(
+        "targets", nargs="*", metavar="TARGET", help="a name or an address, :PORT behind it or not"
+    )
+    probe.add_argument(
+        "--source-address",
+        action="append",
+        default=[],
+        metavar="ADDRESS",
+        help="connect from this address of this host; one of each family may be given",
+    )
     probe.add_argument("--vantage", default="", help="this host's inventory name")
     probe.add_argument(
         "--brief",
@@ -88,12 +99,24 @@ def _inspect(arguments: argparse.Namespace) -> None:
     sys.stdout.write(dumps(evidence) + "\n")
 
 
-def _probe(arguments: argparse.Namespace) -> None:
-    targets = [
-        Target(target, target, tuple(arguments.name), tuple(arguments.port or DEFAULT_PORTS))
-        for target in arguments.targets
-    ]
+def _probe(arguments: argparse.Namespace) -> int:
+    try:
+        targets = list(_targets(arguments))
+    except ValueError as error:  # EvidenceError of standard input is one, too
+        sys.stderr.write(f"mailwitness-agent.pyz: {error}\n")
+        return 2
     depth: Depth = "brief" if arguments.brief else "full"
-    for evidence in probe(targets or read_targets(sys.stdin), arguments.vantage, depth=depth):
+    manner = Manner(tuple(arguments.source_address), depth)
+    for evidence in probe(targets, arguments.vantage, manner=manner):
         sys.stdout.write(dumps(evidence) + "\n")
         sys.stdout.flush()
+    return 0
+
+
+def _targets(arguments: argparse.Namespace) -> Iterator[Target]:
+    if not arguments.targets:
+        yield from read_targets(sys.stdin)
+    for word in arguments.targets:
+        host, port = parse(word)
+        ports = (port,) if port else tuple(arguments.port or DEFAULT_PORTS)
+        yield Target(word, host, tuple(arguments.name), ports, account=None)

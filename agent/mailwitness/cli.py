@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import socket
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -11,20 +12,22 @@ from typing import Any
 
 from mailwitness import __version__, zipapp
 from mailwitness.checks import all_checks
-from mailwitness.correlate import allowlist_file, fleet
+from mailwitness.correlate import allowlist_file, fleet, trust
 from mailwitness.correlate.allowlist import ListAnswer
 from mailwitness.evidence import folder
 from mailwitness.evidence.missing import Missing
 from mailwitness.evidence.moment import now
-from mailwitness.evidence.names import client_names
-from mailwitness.evidence.run import CONTROLLER, DEFAULT_PORTS, PlannedHost, Run
+from mailwitness.evidence.run import CONTROLLER, DEFAULT_PORTS, Failure, Run
 from mailwitness.firewall.addresses import IntervalSet, parse_network
 from mailwitness.firewall.verdict import Answer
+from mailwitness.outside import Given, TargetError, plan, read_file
 from mailwitness.policy import baseline, profile, waiver
 from mailwitness.policy.audit import Borne, judge_fleet, load_policy
 from mailwitness.policy.outcome import Outcome, Severity
-from mailwitness.probe.run import probe
+from mailwitness.probe.login import Account, fingerprint
+from mailwitness.probe.run import Manner, probe
 from mailwitness.probe.targets import Target
+from mailwitness.progress import Progress
 from mailwitness.report import explain, remedy
 from mailwitness.report import reach as reach_report
 from mailwitness.report.html import pages
@@ -72,6 +75,22 @@ exit status:
   2  the command or what it was given is wrong
   3  it is not known: undecided, or the packet filter was not read
 """
+_PROBE_HELP = """\
+Audit hosts from outside alone: no login, no inventory, and what only the host knows is said to be
+missing. With --output DIR the page for whoever administers the host is DIR/index.html.
+
+TARGET is
+  mail.example.com                a name, with every address that it has
+  192.0.2.1  2001:db8::1          an address; --name says which name clients use
+  mail.example.com:993            one port of it
+  [2001:db8::1]:993
+  mx:example.com                  the mail servers of a domain, by its MX, on port 25
+
+  mailwitness probe mail.example.com --output report
+  mailwitness probe mx:example.com --port 25 --port 587
+  mailwitness probe --file partners.txt --source-address 198.51.100.7
+  MAILWITNESS_LOGIN_USER=test MAILWITNESS_LOGIN_PASSWORD=... mailwitness probe HOST --login
+"""
 _STORE_HELP = """\
 A store is a file (SQLite), or a database of PostgreSQL: postgresql://USER@HOST/NAME. Give it by
 --store or MAILWITNESS_STORE. A run is saved by `mailwitness judge --save` and by the playbook,
@@ -99,6 +118,7 @@ exit status:
 """
 # Where clients of mailboxes connect: RFC 8314.
 _CLIENT_PORTS = (465, 587, 993)
+_LOGIN_USER, _LOGIN_PASSWORD = "MAILWITNESS_LOGIN_USER", "MAILWITNESS_LOGIN_PASSWORD"
 _LATEST = Path("reports/latest/evidence")
 _STORE = "reports/history.sqlite"
 NEVER = "never"
@@ -132,6 +152,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         waiver.WaiverError,
         baseline.BaselineError,
         StoreError,
+        TargetError,
     ) as error:
         print(f"mailwitness: {printable(str(error))}", file=sys.stderr)
         return USAGE
@@ -162,21 +183,7 @@ def _parser() -> argparse.ArgumentParser:
     judge.add_argument("--save", action="store_true", help="keep the run in the store")
     _add_history(commands, storing)
 
-    look = _command(commands, "probe", "audit hosts from outside alone, no login", _probe, judging)
-    look.add_argument("targets", nargs="+", metavar="HOST", help="a name or an address")
-    look.add_argument(
-        "--name",
-        action="append",
-        default=[],
-        help="a name that clients use, for certificates (default: HOST where it is a name)",
-    )
-    look.add_argument(
-        "--port",
-        action="append",
-        type=_port,
-        help=f"may be repeated (default: {' '.join(map(str, DEFAULT_PORTS))})",
-    )
-
+    _add_probe(commands, judging)
     _add_questions(commands)
 
     accept = _command(
@@ -228,6 +235,62 @@ def _parser() -> argparse.ArgumentParser:
     agent = _command(commands, "agent", "build the agent that is shipped to hosts", _agent)
     agent.add_argument("output", type=Path, metavar="FILE", help="mailwitness-agent.pyz")
     return parser
+
+
+def _add_probe(commands: Any, *parents: argparse.ArgumentParser) -> None:
+    look = _command(commands, "probe", "audit hosts from outside alone, no login", _probe, *parents)
+    look.description = _PROBE_HELP
+    look.add_argument("targets", nargs="*", metavar="TARGET", help="see above")
+    look.add_argument(
+        "--file",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="FILE",
+        help="targets, one a line; # begins a comment; may be repeated",
+    )
+    look.add_argument(
+        "--name",
+        action="append",
+        default=[],
+        help="a name that clients use, for certificates (default: TARGET where it is a name)",
+    )
+    look.add_argument(
+        "--port",
+        action="append",
+        type=_port,
+        help="in place of the targets' own; may be repeated "
+        f"(default: {' '.join(map(str, DEFAULT_PORTS))})",
+    )
+    look.add_argument(
+        "--source-address",
+        action="append",
+        default=[],
+        type=_own_address,
+        metavar="ADDRESS",
+        help="connect from this address of this machine, as one that an allowlist names; one of "
+        "each family may be given, and the other family is left out where it is not",
+    )
+    look.add_argument(
+        "--trust-store",
+        type=Path,
+        metavar="FILE",
+        help="PEM with the CAs of a company, beside those of the system",
+    )
+    look.add_argument(
+        "--login",
+        action="store_true",
+        help=f"log in with the test account of {_LOGIN_USER} and {_LOGIN_PASSWORD}, by IMAP and "
+        "submission, over TLS with a trusted certificate alone; for one TARGET",
+    )
+    look.add_argument(
+        "--login-certificate",
+        action="append",
+        default=[],
+        type=_fingerprint,
+        metavar="SHA256",
+        help="log in where the certificate has this fingerprint, too, though nobody vouches for it",
+    )
 
 
 def _judging() -> argparse.ArgumentParser:
@@ -454,33 +517,58 @@ def _baseline(arguments: argparse.Namespace) -> int:
 
 
 def _probe(arguments: argparse.Namespace) -> int:
-    targets = tuple(dict.fromkeys(arguments.targets))
-    ports = tuple(arguments.port or DEFAULT_PORTS)
-    hosts = tuple(
-        PlannedHost(
-            name=target,
-            address=target,
-            groups=(),
-            names=tuple(arguments.name) or client_names((target,)),
-            ports=ports,
-            policies=(),
-            trust_store=None,
-            allowlists=(),
-        )
-        for target in targets
-    )
+    words = [*arguments.targets, *(word for file in arguments.file for word in read_file(file))]
+    if not words:
+        raise UsageError("no target: name a host, or a file of them with --file")
+    given = Given(tuple(arguments.name), tuple(arguments.port or ()), _pem(arguments.trust_store))
+    planned = plan(words, given)
+    account = _account(arguments, given.trust_store) if arguments.login else None
+    if account is not None and len(planned.hosts) > 1:
+        raise UsageError("--login: an account is one host's; no other shall hear of it")
     with tempfile.TemporaryDirectory(prefix="mailwitness-") as temporary:
         evidence = arguments.output / "evidence" if arguments.output else Path(temporary)
+        hosts = tuple(planned.hosts)
         run = Run(now(), None, inside=False, vantages=(CONTROLLER,), hosts=hosts)
         folder.write(folder.run_file(evidence), run)
-        looks = [Target(host.name, host.address, host.names, host.ports) for host in hosts]
-        for done, seen in enumerate(probe(looks, CONTROLLER), start=1):
+        for host, reason in planned.unknown.items():
+            failure = Failure(host, "failed", reason, now())
+            folder.write(folder.probe_file(evidence, host, CONTROLLER), failure)
+        looks = [
+            Target(host.name, host.address, host.names, host.ports, account)
+            for host in hosts
+            if host.name not in planned.unknown
+        ]
+        progress = Progress(len(looks), sys.stderr)
+        manner = Manner(tuple(arguments.source_address))
+        for seen in probe(looks, CONTROLLER, manner=manner, progress=progress.port):
             folder.write(folder.probe_file(evidence, seen.host, CONTROLLER), seen)
-            if sys.stderr.isatty():
-                print(f"\rprobed {done} of {len(looks)}", end="", file=sys.stderr)
-        if sys.stderr.isatty():
-            print(file=sys.stderr)
+            progress.host()
+        progress.end()
         return _judged(evidence, arguments)
+
+
+def _account(arguments: argparse.Namespace, trust_store: str | None) -> Account:
+    """Of the environment: arguments are for every user of the machine to see."""
+    found = [os.environ.get(name) for name in (_LOGIN_USER, _LOGIN_PASSWORD)]
+    if not all(found):
+        raise UsageError(f"--login: set {_LOGIN_USER} and {_LOGIN_PASSWORD} in the environment")
+    user, password = map(str, found)
+    return Account(user, password, tuple(arguments.login_certificate), trust_store)
+
+
+def _pem(path: Path | None) -> str | None:
+    """The content of a trust store, which must be one."""
+    if path is None:
+        return None
+    try:
+        pem = path.read_text("ascii")
+    except OSError as error:
+        raise UsageError(f"--trust-store {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"--trust-store {path}: not PEM") from None
+    if isinstance(trust.given_store(pem), Missing):
+        raise UsageError(f"--trust-store {path}: no list of PEM certificates")
+    return pem
 
 
 def _allowlist_check(arguments: argparse.Namespace) -> int:
@@ -584,6 +672,23 @@ def _agent(arguments: argparse.Namespace) -> int:
     built = zipapp.write(arguments.output)
     print(f"{arguments.output}: {len(built.content)} bytes, SHA-256 {built.sha256}")
     return OK
+
+
+def _fingerprint(text: str) -> str:
+    try:
+        return fingerprint(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _own_address(text: str) -> str:
+    try:
+        family = socket.AF_INET6 if ":" in text else socket.AF_INET
+        with socket.socket(family, socket.SOCK_STREAM) as end:
+            end.bind((text, 0))
+    except (OSError, UnicodeError):
+        raise argparse.ArgumentTypeError(f"{text!a} is no address of this machine") from None
+    return text
 
 
 def _network(text: str) -> tuple[int, IntervalSet]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from ansible.errors import AnsibleConnectionFailure
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 
@@ -17,7 +17,8 @@ from mailwitness.evidence.codec import EvidenceError, loads
 from mailwitness.evidence.host import HostEvidence
 from mailwitness.evidence.moment import now
 from mailwitness.evidence.probe import ProbeEvidence
-from mailwitness.evidence.run import Failure, PlannedHost, Run
+from mailwitness.evidence.run import CONTROLLER, Failure, PlannedHost, Run
+from mailwitness.probe.login import fingerprint
 
 _ABSENT = 99  # the agent is not on the host, or another one is
 
@@ -76,7 +77,8 @@ class ActionModule(ActionBase):
         about = [host for host in plan.hosts if probing or host.name == self._host]
         try:
             if probing:
-                answer, changed = self._call(*_probe_call(self._host, about), variables)
+                accounts = _accounts(about, variables) if self._host == CONTROLLER else {}
+                answer, changed = self._call(*_probe_call(self._host, about, accounts), variables)
                 problems = list(self._keep_probes(answer, about))
             else:
                 answer, changed = self._call(self._inspect_call(about[0]), b"\n", variables)
@@ -183,13 +185,47 @@ class ActionModule(ActionBase):
             folder.write(path, failure)
 
 
-def _probe_call(vantage: str, hosts: Iterable[PlannedHost]) -> tuple[str, bytes]:
+def _probe_call(
+    vantage: str, hosts: Iterable[PlannedHost], accounts: Mapping[str, Any]
+) -> tuple[str, bytes]:
+    """The command, and what it reads: on standard input, where no process list shows accounts."""
     targets = [
-        {"host": host.name, "target": host.address, "names": host.names, "ports": host.ports}
+        {
+            "host": host.name,
+            "target": host.address,
+            "names": host.names,
+            "ports": host.ports,
+            "account": accounts.get(host.name),
+        }
         for host in hosts
     ]
     lines = "".join(json.dumps(target) + "\n" for target in targets)
     return shlex.join(["probe", "--vantage", vantage]), lines.encode("ascii")
+
+
+def _accounts(hosts: Iterable[PlannedHost], variables: Mapping[str, Any]) -> dict[str, Any]:
+    """Of each host the inventory's test account, which is on no page and in no message."""
+    found = {}
+    for host in hosts:
+        its = variables["hostvars"][host.name].get("mailwitness_login")
+        if not its:
+            continue
+        wrong = f"Inventory of {host.name}: mailwitness_login: "
+        try:
+            certificates = [fingerprint(str(each)) for each in its.get("certificates") or ()]
+            user, password = str(its["user"]), str(its["password"])
+        except (AttributeError, KeyError, TypeError):
+            expected = "user and password are expected, and certificates as a list"
+            raise AnsibleActionFail(wrong + expected) from None
+        except ValueError as error:
+            raise AnsibleActionFail(wrong + str(error)) from None
+        found[host.name] = {
+            "user": user,
+            "password": password,
+            "certificates": certificates,
+            "trust_store": host.trust_store,
+        }
+    return found
 
 
 def _stdout(answer: dict[str, Any]) -> str:

@@ -10,14 +10,17 @@
        "host/postfix/settings/smtpd_tls_cert_file": "/none",
        "*/observations/993/session/versions/TLSv1/accepted": true}}
 
-Documents are `plan`, `host`, `controller` and `outpost`; `*` stands for both vantages. A part
-of the way picks an entry of a list by its port, version, server_name or path. A value
+Documents are `plan`, `host` and one for each vantage by its name; `*` stands for all of these. A
+part of the way picks an entry of a list by its port, version, server_name or path. A value
 ``{"recorded": WAY}`` is what the recording has there.
 """
 
+import copy
 import datetime
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -61,25 +64,26 @@ class Case:
         name = self.content["host"]
         run = json.loads(folder.run_file(RECORDED).read_text())
         run["hosts"] = [host for host in run["hosts"] if host["name"] == name]
+        vantages = run["vantages"]
+        files: dict[str, Callable[[Path, str], Path]]
+        files = {vantage: partial(folder.probe_file, vantage=vantage) for vantage in vantages}
+        files["host"] = folder.host_file
         documents = {
-            "host": json.loads(folder.host_file(RECORDED, name).read_text()),
-            "controller": json.loads(folder.probe_file(RECORDED, name, "controller").read_text()),
-            "outpost": json.loads(folder.probe_file(RECORDED, name, "outpost").read_text()),
+            document: json.loads(file(RECORDED, name).read_text())
+            for document, file in files.items()
         }
         for way, value in self.content.get("change", {}).items():
             if isinstance(value, dict) and value.keys() == {"recorded"}:
                 document, *steps = value["recorded"].split("/")
-                value = _get(documents[document], steps)  # noqa: PLW2901
+                value = copy.deepcopy(_get(documents[document], steps))  # noqa: PLW2901
             document, *steps = way.split("/")
-            chosen = ["controller", "outpost"] if document == "*" else [document]
+            chosen = vantages if document == "*" else [document]
             for one in chosen:
                 _set(run["hosts"][0] if one == "plan" else documents[one], steps, value)
         (scratch / name).mkdir()
         folder.run_file(scratch).write_text(json.dumps(run))
-        folder.host_file(scratch, name).write_text(json.dumps(documents["host"]))
-        for vantage in ("controller", "outpost"):
-            file = folder.probe_file(scratch, name, vantage)
-            file.write_text(json.dumps(documents[vantage]))
+        for document, file in files.items():
+            file(scratch, name).write_text(json.dumps(documents[document]))
         (host,) = read(scratch).hosts
         return host
 

@@ -41,6 +41,8 @@ from mailwitness.evidence.probe import (
     Enumerated,
     Features,
     Injection,
+    Login,
+    LoginStep,
     Negotiation,
     Observation,
     Prime,
@@ -62,7 +64,7 @@ STARTTLS = Observation(
     protocol="imap",
     tls="starttls",
     observed_at="2024-02-29T23:59:59Z",
-    reach=Reach("open", "connected", 1.5),
+    reach=Reach("open", "connected", 1.5, "198.51.100.7"),
     session=Session(
         greeting='* OK "ready" \\ é\u2028\x00<b>',
         before_tls=Capabilities(("IMAP4rev1", "STARTTLS", "AUTH=PLAIN")),
@@ -104,6 +106,10 @@ STARTTLS = Observation(
         ),
         injection=Injection(accepted=False, proof="a3 OK bye"),
     ),
+    turned_away=0,
+    login=Login(
+        "mail.example.com", "chain", (LoginStep("AUTH PLAIN", accepted=True, answer="235 2.7.0"),)
+    ),
 )
 IMPLICIT = Observation(
     address="192.0.2.1",
@@ -111,7 +117,7 @@ IMPLICIT = Observation(
     protocol="smtp",
     tls="implicit",
     observed_at="2024-01-01T00:00:00Z",
-    reach=Reach("open", "connected", 0.0),
+    reach=Reach("open", "connected", 0.0, "192.0.2.1"),
     session=Session(
         greeting=Missing("no handshake"),
         before_tls=None,
@@ -123,6 +129,8 @@ IMPLICIT = Observation(
         features=DENIED,
         injection=None,
     ),
+    turned_away=0,
+    login=Missing("no mechanism in common"),
 )
 CLOSED = Observation(
     address="192.0.2.1",
@@ -130,8 +138,10 @@ CLOSED = Observation(
     protocol="pop3",
     tls="implicit",
     observed_at="2024-01-01T00:00:00Z",
-    reach=Reach("refused", "connection refused", 0.1),
+    reach=Reach("refused", "connection refused", 0.1, Missing("no way")),
     session=Missing("no connection: connection refused"),
+    turned_away=3,
+    login=None,
 )
 PROCESS = Process(
     42,

@@ -18,6 +18,11 @@
     cidrs = ["198.51.100.0/24"]
     exclusive = true
 
+    [[upstream]]                    # what stands in front of it, by IPv4
+    vantage = "outpost"             # whose connections
+    ports = [993]
+    does = "drop"                   # or "hide": they arrive from the gateway's address
+
     [login]                         # how Ansible logs in; default: root
     user = "audit"
     sudo = "password"               # or "none"
@@ -60,6 +65,15 @@ class Certificate:
 
 
 @dataclass(frozen=True)
+class Upstream:
+    """What happens to connections before they reach a host."""
+
+    vantage: str
+    ports: tuple[int, ...]
+    does: Literal["drop", "hide"]
+
+
+@dataclass(frozen=True)
 class Description:
     """One host."""
 
@@ -77,6 +91,7 @@ class Description:
     sudo: Literal["password", "none"]
     certificates: tuple[Certificate, ...]
     allowlists: tuple[dict[str, Any], ...]
+    upstream: tuple[Upstream, ...]
     expected: frozenset[tuple[str, str | None]]  # check and endpoint; None: of the host
     files: Path
 
@@ -114,6 +129,10 @@ def _read(path: Path) -> Description:
         sudo=login.get("sudo", "none"),
         certificates=tuple(_certificate(entry) for entry in table.get("certificate", ())),
         allowlists=tuple(table.get("allowlist", ())),
+        upstream=tuple(
+            Upstream(entry["vantage"], tuple(entry["ports"]), entry["does"])
+            for entry in table.get("upstream", ())
+        ),
         expected=frozenset(
             (entry["check"], endpoint)
             for entry in table.get("expect", ())

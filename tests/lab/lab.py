@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from tests.lab import network, suites
+from tests.lab import network, suites, upstream
 from tests.lab.certificates import Authority
 from tests.lab.command import run
 from tests.lab.description import Description, all_hosts
@@ -23,6 +23,7 @@ _TOOLS = {
     "debootstrap": "debootstrap",
     "systemd-nspawn": "systemd-container",
     "ip": "iproute2",
+    "nft": "nftables",
     "nsenter": "util-linux",
     "ssh": "openssh-client",
 }
@@ -103,6 +104,7 @@ class Lab:
         for suite in sorted({machine.description.suite for machine in wanted}):
             suites.base(suite)
         network.up(self.state)
+        upstream.up(self.hosts)
         self._login_key()
         authority, _ = self.authority, self.password  # made here, not by several threads at once
         with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
@@ -124,6 +126,7 @@ class Lab:
         machines = [self.machine(name) for name in self.hosts]
         with ThreadPoolExecutor(max_workers=len(machines)) as pool:
             list(pool.map(Machine.halt, machines))
+        upstream.down()
         network.down()
 
     def status(self) -> Iterator[tuple[Description, bool]]:

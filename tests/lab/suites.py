@@ -30,6 +30,8 @@ PACKAGES = (
     "systemd",
     "systemd-sysv",
 )
+# For single hosts to install, since its mere presence changes what an audit says.
+LAID_UP = ("fail2ban", "python3-systemd")
 # Runs in the new file system. Units that have no meaning in a container would count as failed.
 _RECIPE = """\
 set -e
@@ -38,6 +40,10 @@ printf '#!/bin/sh\\nexit 101\\n' >/usr/sbin/policy-rc.d
 chmod +x /usr/sbin/policy-rc.d
 apt-get update -q
 apt-get install -q -y --no-install-recommends {packages}
+apt-get clean
+apt-get install -q -y --no-install-recommends --download-only {laid_up}
+mkdir /opt/packages
+mv /var/cache/apt/archives/*.deb /opt/packages
 rm /usr/sbin/policy-rc.d
 rm -f /etc/ssh/ssh_host_*
 systemctl disable stunnel4.service apt-daily.timer apt-daily-upgrade.timer
@@ -61,7 +67,7 @@ def base(suite: str) -> Path:
     Raises:
         LabError: it cannot be made; the message names the log.
     """
-    stamp = hashlib.sha256(repr((suite, PACKAGES, _RECIPE)).encode()).hexdigest()[:12]
+    stamp = hashlib.sha256(repr((suite, PACKAGES, LAID_UP, _RECIPE)).encode()).hexdigest()[:12]
     root = cache() / f"{suite}-{stamp}"
     if root.is_dir():
         return root
@@ -105,7 +111,7 @@ def _make(suite: str, root: Path, log: Path) -> None:
 
         run("debootstrap", "--variant=minbase", suite, str(root), _mirror())
         borrowed = list(_borrow(root))
-        recipe = _RECIPE.format(packages=" ".join(PACKAGES))
+        recipe = _RECIPE.format(packages=" ".join(PACKAGES), laid_up=" ".join(LAID_UP))
         run("chroot", str(root), "/bin/sh", "-c", recipe)
         for file in borrowed:
             file.unlink()

@@ -110,9 +110,12 @@ def test_what_a_mailbox_connector_may_use(audited: Run) -> None:
     answers = {host["name"]: host["eligibility"][0]["answer"] for host in audited.report["hosts"]}
     assert answers == {
         "allowlisted": "eligible",  # by 143 and 465, which no list names
+        "banned": "eligible",  # the next three by the vantages that get through
+        "blocked": "eligible",
         "dead": "unknown",
         "dovecot24": "eligible",
         "expired": "eligible-with-exception",
+        "exposed": "eligible",
         "good": "eligible",
         "legacy": "eligible-with-exception",
         "neglected": "not-eligible",
@@ -120,6 +123,7 @@ def test_what_a_mailbox_connector_may_use(audited: Run) -> None:
         "overridden": "eligible",
         "plain": "not-eligible",
         "proxied": "eligible",
+        "screened": "eligible",
         "stale": "eligible",
         "unreloaded": "eligible",
     }

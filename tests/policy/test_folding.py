@@ -147,6 +147,8 @@ def test_a_gap_of_the_allowlist_and_a_filter_upstream_are_why_there_is_no_imap(
             if seen["port"] in (143, 993):
                 seen["reach"] |= {"state": "filtered", "detail": "no answer within 5 s"}
                 seen["session"] = {"missing": "no connection"}
+            if seen["port"] == 993:
+                seen["reach"]["source_address"] = "1.1.1.1"  # whom the host keeps out
         file.write_text(json.dumps(document))
     found = folded(judged(evidence, tmp_path), "allowlisted")
     assert found["imap-available", None] == {

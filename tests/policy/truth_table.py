@@ -101,7 +101,9 @@ def _seen(seen: Outside, word: str) -> Outside:
     if word == "connects":
         return seen
     state = "refused" if word == "refused" else "filtered"
-    reach = Reach(state, "timed out" if word == "no answer" else "connection refused", 1.0)  # type: ignore[arg-type]
+    detail = "timed out" if word == "no answer" else "connection refused"
+    source = seen.observation.reach.source_address
+    reach = Reach(state, detail, 1.0, source)  # type: ignore[arg-type]
     session = Missing("no connection")
     return replace(seen, observation=replace(seen.observation, reach=reach, session=session))
 

@@ -22,8 +22,8 @@ from mailwitness.probe.hello import Offer, everything
 from mailwitness.probe.limits import Limits
 from mailwitness.probe.observe import Depth, Endpoint, observe
 
-PATIENT = Limits(connect=2, greeting=5, read=5, endpoint=20)
-HASTY = Limits(connect=0.5, greeting=0.5, read=0.4, endpoint=2)
+PATIENT = Limits(connect=2, greeting=5, read=5, endpoint=20, pause=0.01, paused=0.3)
+HASTY = Limits(connect=0.5, greeting=0.5, read=0.4, endpoint=2, pause=0.01, paused=0.1, lingering=0)
 
 
 def usual(monkeypatch: pytest.MonkeyPatch, port: int, protocol: Protocol, tls: TlsMode) -> None:
@@ -65,7 +65,7 @@ def negotiated(
     connections = 0
 
     async def together() -> tuple[dict[VersionName, Answer], Negotiation]:
-        talks = module.Conversations(limits, asyncio.Semaphore(limits.connections))
+        talks = module.Conversations(limits, asyncio.Semaphore(limits.connections), {})
         looking = module._Look(talks, Endpoint(address, port, ()), protocol, tls)
 
         async def ask(offer: Offer) -> Answer:

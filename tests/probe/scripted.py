@@ -48,6 +48,9 @@ def identity(name: str) -> Identity:
     for level in ("root", "intermediate", name):
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, level)])
+        signer = issuer_key if issuer else key
+        by = x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key())
+        own = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
         certificate = (
             x509.CertificateBuilder()
             .subject_name(subject)
@@ -57,7 +60,10 @@ def identity(name: str) -> Identity:
             .not_valid_before(now - _DAY)
             .not_valid_after(now + _DAY)
             .add_extension(x509.BasicConstraints(ca=level != name, path_length=None), critical=True)
-            .sign(issuer_key if issuer else key, hashes.SHA256())
+            .add_extension(x509.SubjectAlternativeName([x509.DNSName(level)]), critical=False)
+            .add_extension(by, critical=False)
+            .add_extension(own, critical=False)
+            .sign(signer, hashes.SHA256())
         )
         chain.insert(0, certificate)
         issuer, issuer_key = subject, key

@@ -1,7 +1,9 @@
-import asyncio
+import contextlib
 import errno
 import os
+import socket
 import ssl
+from asyncio.selector_events import BaseSelectorEventLoop
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,8 @@ import pytest
 from mailwitness.evidence.missing import Missing
 from mailwitness.evidence.probe import Capabilities, Protocol, Starttls, TlsMode
 from mailwitness.probe.observe import Endpoint, observe
+from mailwitness.probe.run import Manner, probe
+from mailwitness.probe.targets import Target
 from tests.probe.looking import HASTY, look, session_of, usual, versions_of
 from tests.probe.scripted import (
     GREETING,
@@ -514,7 +518,7 @@ class TestGreeting:
         with serving(script) as server:
             usual(monkeypatch, server.port, "smtp", "starttls")
             found = look(server.port)
-        assert session_of(found).greeting == "220 ESMTP"
+        assert session_of(found).greeting == "220-mail.example.com\n220-please wait\n220 ESMTP"
         assert versions_of(found)["TLSv1.3"] is True
 
     @pytest.mark.parametrize(
@@ -600,20 +604,36 @@ class TestReach:
         async def fails(*_: object, **__: object) -> None:
             raise OSError(number, os.strerror(number))
 
-        monkeypatch.setattr("mailwitness.probe.channel.asyncio.open_connection", fails)
+        monkeypatch.setattr(BaseSelectorEventLoop, "sock_connect", fails)
         found = look(143, HASTY)
         assert found.reach.state == state
         assert found.session == Missing(f"no connection: {found.reach.detail}")
 
-    def test_no_answer_at_all_is_a_filter(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        async def waits(*_: object, **__: object) -> None:
-            await asyncio.sleep(60)
-
-        monkeypatch.setattr("mailwitness.probe.channel.asyncio.open_connection", waits)
-        found = look(143, HASTY)
+    def test_no_answer_at_all_is_a_filter_and_the_source_is_known(self) -> None:
+        with contextlib.ExitStack() as open_ones:
+            full = open_ones.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+            open_ones.enter_context(socket.create_connection(full.getsockname()))
+            found = look(full.getsockname()[1], HASTY)
         assert found.reach.state == "filtered"
         assert found.reach.detail == "nothing came back within 0.5 s"
         assert 400 < found.reach.milliseconds < 2000
+        assert found.reach.source_address == "127.0.0.1"
+
+    @pytest.mark.parametrize("source", ["127.0.0.1", "127.0.0.7"])
+    def test_the_source_is_the_address_that_the_server_sees(self, source: str) -> None:
+        seen: list[str] = []
+        with serving(lambda peer: seen.append(peer.connection.getpeername()[0])) as server:
+            target = Target("mail1", "127.0.0.1", (), (server.port,))
+            (found,) = probe([target], "here", HASTY, Manner((source,)))
+        assert isinstance(found.observations, tuple)
+        assert {found.observations[0].reach.source_address, *seen} == {source}
+
+    def test_without_a_way_there_is_no_source(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        async def fails(*_: object, **__: object) -> None:
+            raise OSError(errno.ENETUNREACH, "Network is unreachable")
+
+        monkeypatch.setattr(BaseSelectorEventLoop, "sock_connect", fails)
+        assert isinstance(look(143, HASTY).reach.source_address, Missing)
 
     def test_a_good_endpoint_beside_a_bad_one_is_observed(
         self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path

@@ -354,7 +354,7 @@ class TestJudgement:
             SilentError("nothing came for 10 s"),
             ChannelError("the answer to the hello is not TLS"),
             BeforeHelloError("connection closed"),
-            NotReachedError(Reach("refused", "connection refused", 0.0)),
+            NotReachedError(Reach("refused", "connection refused", 0.0, "127.0.0.1")),
         ],
     )
     @pytest.mark.parametrize("works", [True, False])

@@ -26,7 +26,7 @@ def test_the_last_in_a_queue_of_slow_hosts_has_its_whole_time(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """The queue takes longer than the time of one endpoint."""
-    limits = Limits(connect=0.5, greeting=0.5, read=0.5, endpoint=1.2, connections=2)
+    limits = Limits(connect=0.5, greeting=0.5, read=0.5, endpoint=1.2, connections=2, pause=0.01)
     with serving(Peer.hang) as slow, serving(with_tls("imap", context(tmp_path))) as good:
         usual(monkeypatch, slow.port, "imap", "starttls")
         usual(monkeypatch, good.port, "imap", "implicit")

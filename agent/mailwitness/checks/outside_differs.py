@@ -45,6 +45,7 @@ def _differences(own: Session, theirs: Session, look: Look) -> Iterator[Witness]
     if own.offers_tls != theirs.offers_tls:
         words = {True: "TLS is offered", False: "TLS is not offered"}
         yield from _pair(words[own.offers_tls], words[theirs.offers_tls], look)
+    if not (own.offers_tls and theirs.offers_tls):
         return
     inside_leaf, outside_leaf = known(leaf_without_name(own)), known(leaf_without_name(theirs))
     if inside_leaf.fingerprint != outside_leaf.fingerprint:

@@ -1,9 +1,11 @@
 """What the host says is closed cannot be reached."""
 
-from mailwitness.correlate.filtered import shares
-from mailwitness.firewall.verdict import Answer, Layer
+from mailwitness.correlate.vantage import decision
+from mailwitness.evidence.missing import Missing
+from mailwitness.firewall.verdict import Answer
 from mailwitness.policy.check import Case, Check, Remedy, Scope
 from mailwitness.policy.outcome import (
+    NotKnownError,
     Severity,
     Verdict,
     Witness,
@@ -22,25 +24,28 @@ def _judge(case: Case) -> Verdict:
     ]
     if not open_to:
         return not_applicable("no vantage can connect")
-    filtered = known(case.endpoint.filtered)
     said: list[Witness] = []
+    unknown: list[str] = []
     for vantage, seen in open_to:
-        way = known(filtered.way_to(seen.address))
-        found = list(shares(way))
-        # A daemon's own access rules answer first and refuse then: to connect proves nothing.
-        if all(
-            share.answer is Answer.BLOCKED and share.decided_by.layer is not Layer.SERVICE
-            for share in found
-        ):
-            where = f"{way.address} over {way.interface}"
-            by = "; ".join(dict.fromkeys(str(share.decided_by) for share in found))
+        decided = decision(seen, known(case.endpoint.filtered))
+        if isinstance(decided, Missing):
+            unknown.append(f"{vantage}: {decided.reason}")
+        elif decided.by_daemon:
+            continue  # to connect proves nothing of what it does then
+        elif decided.share.answer is Answer.UNDECIDED:
+            unknown.append(f"{vantage}: {decided.doubt}")
+        elif decided.share.answer is Answer.BLOCKED:
+            where = f"{decided.way.address} over {decided.way.interface}"
+            by = f"{decided.of} is not admitted: {decided.share.decided_by}"
             said += (
-                Witness("filtered", where, f"nobody is admitted: {by}"),
+                Witness("filtered", where, by),
                 Witness("outside", f"{vantage} to {seen.address}", "connected"),
             )
     if said:
-        return failed("the host says that nobody can connect, and a vantage did", said)
-    return passed("where a vantage connects, the host's filter admits somebody")
+        return failed("the host says that it keeps a vantage out, and that vantage connects", said)
+    if unknown:
+        raise NotKnownError("; ".join(unknown))
+    return passed("the host admits every vantage that connects")
 
 
 CHECK = Check(
@@ -48,8 +53,9 @@ CHECK = Check(
     title="A port that the host says is closed can be reached",
     severity=Severity.HIGH,
     relay_severity=Severity.HIGH,
-    rationale="The host's packet filter and listeners say that nobody can connect, and a vantage "
-    "does: something answers in the host's place, or the filter is not what it seems.",
+    rationale="The host's packet filter and listeners keep a vantage out, and it connects: "
+    "something answers in the host's place or hides its clients' addresses, or the filter is not "
+    "what it seems.",
     references=("RFC 7288",),
     scope=Scope.ENDPOINT,
     judge=_judge,
@@ -60,7 +66,9 @@ CHECK = Check(
             "",
             "",
             "Find what answers: on the host, tcpdump tcp port PORT while a vantage connects.\n"
-            "Where nothing arrives, a proxy or an address translation in front of it answers.",
+            "Where nothing arrives, a proxy or an address translation in front of it answers;\n"
+            "where it comes from another address than the vantage's, a router translates that,\n"
+            "and the host cannot tell its clients apart: filter there, or have it keep them.",
         ),
     ),
 )

@@ -1,15 +1,12 @@
 """What the host itself admits reaches it from outside."""
 
-from collections.abc import Iterator
-
 from mailwitness.checks._availability import (
     AVAILABILITY,
     for_want_of_a_connection,
     nobody_gets_through,
 )
-from mailwitness.correlate.endpoint import Endpoint
-from mailwitness.correlate.filtered import all_admitted, shares
-from mailwitness.evidence.probe import Observation
+from mailwitness.correlate.vantage import decision
+from mailwitness.evidence.missing import Missing
 from mailwitness.firewall.verdict import Answer
 from mailwitness.policy.check import Case, Check, Explains, Remedy, Scope
 from mailwitness.policy.outcome import (
@@ -24,49 +21,52 @@ from mailwitness.policy.outcome import (
     passed,
 )
 
+# A port that is refused listens on the host, so somebody else refuses it.
+_NOT_CONNECTED = ("filtered", "unreachable", "refused", "reset")
+
 
 def _judge(case: Case) -> Verdict:
     endpoint = case.endpoint
     if not known(endpoint.running).sockets:
         return not_applicable("nothing listens")
-    lost = list(_lost(endpoint))
-    if not lost:
-        for sighting in endpoint.outside:
-            known(sighting.observation)
-        return passed("every vantage gets an answer")
-    filtered = known(endpoint.filtered)
+    lost = [
+        (vantage, seen)
+        for vantage, seen in endpoint.observations()
+        if seen.reach.state in _NOT_CONNECTED
+    ]
     said: list[Witness] = []
+    unknown: list[str] = []
     for vantage, seen in lost:
-        way = known(filtered.way_to(seen.address))
-        if all_admitted(shares(way)):
-            words = "every source is admitted"
+        decided = decision(seen, known(endpoint.filtered))
+        if isinstance(decided, Missing):
+            unknown.append(f"{vantage}: {decided.reason}")
+        elif decided.share.answer is Answer.UNDECIDED:
+            unknown.append(f"{vantage}: {decided.doubt}")
+        elif decided.share.answer is Answer.ADMITTED:
+            where = f"{decided.way.address} over {decided.way.interface}"
+            by = f"{decided.of} is admitted by {decided.share.decided_by}"
+            nothing = f"no connection: {seen.reach.detail}"
             said += (
-                Witness("filtered", f"{way.address} over {way.interface}", words),
-                Witness(
-                    "outside", f"{vantage} to {seen.address}", f"no answer: {seen.reach.detail}"
-                ),
-            )
-        elif any(share.answer is not Answer.BLOCKED for share in shares(way)):
-            raise NotKnownError(
-                f"from which address {vantage} connects is not known, and some are kept out"
+                Witness("filtered", where, by),
+                Witness("outside", f"{vantage} to {seen.address}", nothing),
             )
     if said:
-        return failed("something in front of the host drops what the host admits", said)
-    return passed("the host itself keeps everyone out")
-
-
-def _lost(endpoint: Endpoint) -> Iterator[tuple[str, Observation]]:
-    for vantage, seen in endpoint.observations():
-        if seen.reach.state in ("filtered", "unreachable"):
-            yield vantage, seen
+        return failed("something in front of the host stops what the host admits", said)
+    if unknown:
+        raise NotKnownError("; ".join(unknown))
+    for sighting in endpoint.outside:
+        known(sighting.observation)
+    if lost:
+        return passed("the host itself keeps out whoever gets no connection")
+    return passed("every vantage gets an answer")
 
 
 CHECK = Check(
     id="upstream-blocked",
     title="The host admits the connection, and it does not get there",
     severity=Severity.MEDIUM,
-    rationale="The daemon listens and the host's own packet filter lets everyone in, yet a "
-    "vantage gets no answer: another filter stands between them.",
+    rationale="The daemon listens and the host's own packet filter lets the vantage in, yet it "
+    "gets no connection: another filter stands between them.",
     references=("RFC 7288",),
     scope=Scope.ENDPOINT,
     judge=_judge,

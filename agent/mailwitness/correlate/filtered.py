@@ -42,18 +42,12 @@ class Filtered:
     ways: tuple[Reachability, ...]
     used: frozenset[str]  # addresses that clients are known to use; empty: which is not known
     nobody: dict[int, IntervalSet]  # by family: addresses that no client can have
+    networks: dict[str, IntervalSet]  # by own address: the network that it stands in
 
     def by_clients(self, family: int) -> tuple[Reachability, ...]:
         """The ways of that family that clients take; all of them where that is not known."""
         all_ways = tuple(way for way in self.ways if way.family == family)
         return tuple(way for way in all_ways if way.address in self.used) or all_ways
-
-    def way_to(self, address: str) -> Reachability | Missing:
-        """The way that a client takes which connects to this address."""
-        for way in self.ways:
-            if way.address == address:
-                return way
-        return Missing(f"{address} is none of the host's own addresses")
 
 
 def shares(way: Reachability, within: IntervalSet = EVERYTHING) -> tuple[Share, ...]:
@@ -91,7 +85,12 @@ class Filters:
             for family, address, interface in self.faces
         )
         own = {address for _, address, _ in self.faces}
-        return Filtered(ways, frozenset(own & set(used)), self.nobody)
+        networks = {
+            text.partition("/")[0]: parse_network(text)[1]
+            for interface in self.networks[4].interfaces
+            for text in interface.addresses
+        }
+        return Filtered(ways, frozenset(own & set(used)), self.nobody, networks)
 
     def trace(self, source: str, way: Reachability) -> Trace:
         """The way of one source through the packet filters, rule by rule."""

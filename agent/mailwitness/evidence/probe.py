@@ -13,15 +13,21 @@ VersionName = Literal["SSLv2", "SSLv3", "TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"
 VERSIONS: tuple[VersionName, ...] = get_args(VersionName)  # the oldest first
 StarttlsState = Literal["ready", "not-offered", "refused", "unknown"]
 Order = Literal["server", "client"]
+Trusted = Literal["chain", "fingerprint"]
 
 
 @dataclass(frozen=True)
 class Reach:
-    """Whether a connection came about. `filtered`: nothing came back within the time limit."""
+    """Whether a connection came about. `filtered`: nothing came back within the time limit.
+
+    `source_address` is the vantage's own end of the connection, or of the attempt. Behind a
+    router that translates addresses the host sees another one.
+    """
 
     state: ReachState
     detail: str
     milliseconds: float
+    source_address: Union[str, Missing]
 
 
 @dataclass(frozen=True)
@@ -177,6 +183,27 @@ class Session:
 
 
 @dataclass(frozen=True)
+class LoginStep:
+    """A command, and what was answered: codes alone, for a server may say back what it heard."""
+
+    command: str  # "AUTHENTICATE PLAIN", "SELECT INBOX"
+    accepted: bool
+    answer: str  # "NO [AUTHENTICATIONFAILED]", "235 2.7.0"
+
+
+@dataclass(frozen=True)
+class Login:
+    """A real login with a test account, whose name and password are nowhere in the evidence.
+
+    `trusted_by`: a chain to a trusted CA for `server_name`, or an exception for this certificate.
+    """
+
+    server_name: str
+    trusted_by: Trusted
+    steps: tuple[LoginStep, ...]  # the login, and where it was accepted one command after it
+
+
+@dataclass(frozen=True)
 class Observation:
     """One look at one port of one address."""
 
@@ -187,6 +214,8 @@ class Observation:
     observed_at: str  # UTC, ISO 8601 with Z
     reach: Reach
     session: Union[Session, Missing]
+    turned_away: int  # connections that the server did not want: too many for it, or too fast
+    login: Union[Login, Missing, None]  # None: no account was given for this port
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,13 @@ import contextlib
 import errno
 import math
 import os
+import socket
 import ssl
 import time
 from collections.abc import Awaitable
-from typing import Optional, TypeVar
+from typing import Optional, TypeVar, Union
 
+from mailwitness.evidence.missing import Missing
 from mailwitness.evidence.probe import Reach, ReachState
 from mailwitness.probe.limits import Limits
 
@@ -37,6 +39,10 @@ class ClosedError(ChannelError):
 
 class FloodError(ChannelError):
     """The server sent more than any server needs to."""
+
+
+class UntrustedError(ChannelError):
+    """The server's certificate does not prove that it is the one that was meant."""
 
 
 class NotReachedError(Exception):
@@ -178,6 +184,8 @@ class TlsChannel(Channel):
             except ssl.SSLError as error:
                 with contextlib.suppress(ChannelError):
                     await self._flush()  # the alert that tells the server why
+                if isinstance(error, ssl.SSLCertVerificationError):
+                    raise UntrustedError(f"certificate: {error.verify_message}") from None
                 raise ChannelError(f"TLS handshake: {error.reason or error}") from None
             else:
                 await self._flush()
@@ -258,25 +266,50 @@ async def dial(
         NotReachedError: there is none, with its kind.
     """
     begun = time.monotonic()
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    connection = socket.socket(family, socket.SOCK_STREAM)
 
     def reach(state: ReachState, detail: str) -> Reach:
-        return Reach(state, detail, round((time.monotonic() - begun) * 1000, 1))
+        milliseconds = round((time.monotonic() - begun) * 1000, 1)
+        # Before an answer, too, and after a refusal: the system chose it by the first packet.
+        return Reach(state, detail, milliseconds, _own_address(connection))
 
-    local = (source_address, 0) if source_address else None
     try:
-        opening = asyncio.open_connection(address, port, limit=_CHUNK, local_addr=local)
-        reader, writer = await _within(opening, limits.connect)
-    except asyncio.TimeoutError:
-        detail = f"nothing came back within {limits.connect:g} s"
-        raise NotReachedError(reach("filtered", detail)) from None
-    except ConnectionRefusedError:
-        raise NotReachedError(reach("refused", "connection refused")) from None
-    except ConnectionResetError:
-        raise NotReachedError(reach("reset", "connection reset")) from None
-    except OSError as error:
-        if error.errno == errno.ETIMEDOUT:
-            raise NotReachedError(reach("filtered", "connection timed out")) from None
-        state: ReachState = "unreachable" if error.errno in _UNREACHABLE else "error"
-        detail = os.strerror(error.errno) if error.errno else str(error)
-        raise NotReachedError(reach(state, detail)) from None
-    return Channel(reader, writer, limits, until), reach("open", "connected")
+        connection.settimeout(0)  # as sock_connect() wants it
+        if source_address:
+            connection.bind((source_address, 0))
+        connecting = asyncio.get_running_loop().sock_connect(connection, (address, port))
+        await _within(connecting, limits.connect)
+        connected = reach("open", "connected")
+        reader, writer = await asyncio.open_connection(sock=connection, limit=_CHUNK)
+    except BaseException as error:
+        failed = _kind_of(error, limits)
+        lost = failed and NotReachedError(reach(*failed))
+        connection.close()
+        if lost is None:
+            raise
+        raise lost from None
+    return Channel(reader, writer, limits, until), connected
+
+
+def _kind_of(error: BaseException, limits: Limits) -> Optional[tuple[ReachState, str]]:
+    """What the network means by it; None: it is none of the network's."""
+    if isinstance(error, asyncio.TimeoutError):
+        return "filtered", f"nothing came back within {limits.connect:g} s"
+    if isinstance(error, ConnectionRefusedError):
+        return "refused", "connection refused"
+    if isinstance(error, ConnectionResetError):
+        return "reset", "connection reset"
+    if not isinstance(error, OSError):
+        return None
+    if error.errno == errno.ETIMEDOUT:
+        return "filtered", "connection timed out"
+    state: ReachState = "unreachable" if error.errno in _UNREACHABLE else "error"
+    return state, os.strerror(error.errno) if error.errno else str(error)
+
+
+def _own_address(connection: socket.socket) -> Union[str, Missing]:
+    address = str(connection.getsockname()[0]).partition("%")[0]
+    if address in ("0.0.0.0", "::"):  # noqa: S104 - what a socket says that has none
+        return Missing("no packet was sent: there is no way to that address")
+    return address

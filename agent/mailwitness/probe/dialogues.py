@@ -162,7 +162,7 @@ class Smtp(Dialogue):
         _see_not_busy(lines)
         if not lines[0].startswith("220"):
             raise ChannelError(f"no such greeting: {lines[0][:_MAX_SHOWN]!a}")
-        return lines[-1][:_MAX_GREETING]
+        return "\n".join(lines)[:_MAX_GREETING]
 
     async def capabilities(self, channel: Channel) -> Capabilities:
         await channel.send(b"EHLO " + _literal(channel.own_address) + b"\r\n")

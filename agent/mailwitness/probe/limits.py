@@ -23,6 +23,11 @@ class Limits:
     # Postfix answers 421 to the 51st connection of a client, fail2ban counts in aggressive mode.
     connections_per_host: int = 8
     connections: int = 64
+    # After which a server that turned the probe away is asked again, doubled each time. In all:
+    # Postfix counts connections by the minute (anvil_rate_time_unit).
+    pause: float = 1.0
+    paused: float = 90.0
+    lingering: float = 0.1  # that a server may hold on to a connection that the client has closed
 
 
 DEFAULT_LIMITS = Limits()

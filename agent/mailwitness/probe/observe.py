@@ -43,6 +43,7 @@ from mailwitness.probe.handshake import chain_of, served_chain, shake_hands
 from mailwitness.probe.hello import Offer, everything, say_hello, with_suites, without_suites
 from mailwitness.probe.injection import inject
 from mailwitness.probe.limits import DEFAULT_LIMITS, Limits
+from mailwitness.probe.pace import Pace
 from mailwitness.probe.sslv2 import SSLV2, HelloOfSslv2, say_hello_of_sslv2
 
 _USUAL = {port: (service.protocol, service.tls) for port, service in SERVICES.items()}
@@ -55,7 +56,7 @@ _BY_KEY = (
     ("TLS_ECDHE_ECDSA_", "TLS_ECDH_ECDSA_"),
     ("TLS_ECDHE_RSA_", "TLS_DHE_RSA_", "TLS_RSA_"),
 )
-_PAUSES = (0.5, 2.0)  # seconds before a server that turns its client away is asked again
+_TRIES = 8  # of one question to a server that turns its client away now and then
 
 # `brief`: versions and chains, some seven connections; `full`: all that can be negotiated, too,
 # some thirty of a server of today and over a hundred of one that takes every old suite.
@@ -79,32 +80,69 @@ class Endpoint:
 
 
 class Conversations:
-    """Opens connections to one host, a few at a time."""
+    """Opens connections to one host, a few at a time.
+
+    `paces` are those of all ports by address, shared among hosts: two names may be one server.
+    """
 
     def __init__(
-        self, limits: Limits, everywhere: asyncio.Semaphore, source_address: Optional[str] = None
+        self,
+        limits: Limits,
+        everywhere: asyncio.Semaphore,
+        paces: dict[tuple[str, int], Pace],
+        source_addresses: Sequence[str] = (),
     ) -> None:
         self.limits = limits
+        self._paces = paces
         self._everywhere = everywhere
         self._here = asyncio.Semaphore(limits.connections_per_host)
-        self._source_address = source_address
+        self._source_addresses = source_addresses
+
+    def pace(self, endpoint: Endpoint) -> Pace:
+        """The turns at this port."""
+        place = (endpoint.address, endpoint.port)
+        return self._paces.setdefault(place, Pace(self.limits))
 
     @contextlib.asynccontextmanager
     async def open(
         self, endpoint: Endpoint, allowance: Allowance
     ) -> "AsyncIterator[tuple[Channel, Reach]]":
-        """A connection and how it was reached; it is closed in the end."""
-        async with self._here, self._everywhere:
+        """A connection and how it was reached; it is closed in the end.
+
+        Raises:
+            TurnedAwayError: none is tried any more, so often was the probe turned away.
+        """
+        pace = self.pace(endpoint)
+        async with pace.turn(), self._here, self._everywhere:
+            if pace.gave_up:
+                raise TurnedAwayError(f"turned away {pace.turned_away} times, and left alone")
+            begun = time.monotonic()
             with allowance.running() as until:
-                if until <= time.monotonic():
+                if until <= begun:
                     raise SilentError(f"no end within {self.limits.endpoint:g} s")
+                source = self._source_of(endpoint.address)
                 channel, reach = await dial(
-                    endpoint.address, endpoint.port, self.limits, until, self._source_address
+                    endpoint.address, endpoint.port, self.limits, until, source
                 )
                 try:
                     yield channel, reach
+                    pace.taken()
+                except BusyError:
+                    pace.refused(begun)
+                    raise
                 finally:
                     await channel.close()
+
+    def _source_of(self, address: str) -> Optional[str]:
+        """Where to connect to this address from; None: wherever the system likes."""
+        if not self._source_addresses:
+            return None
+        for source in self._source_addresses:
+            if (":" in source) == (":" in address):
+                return source
+        family = "IPv6" if ":" in address else "IPv4"
+        untried = f"not tried: no {family} address to connect from is given"
+        raise NotReachedError(Reach("error", untried, 0.0, Missing(untried)))
 
 
 def observe(
@@ -113,7 +151,7 @@ def observe(
     """What these ports of one host answer, all at once."""
 
     async def together() -> list[Observation]:
-        talks = Conversations(limits, asyncio.Semaphore(limits.connections))
+        talks = Conversations(limits, asyncio.Semaphore(limits.connections), {})
         return await asyncio.gather(*(observe_endpoint(talks, one) for one in endpoints))
 
     return tuple(asyncio.run(together()))
@@ -141,6 +179,8 @@ async def observe_endpoint(talks: Conversations, endpoint: Endpoint) -> Observat
         observed_at=looking.began,
         reach=looking.reach,
         session=session,
+        turned_away=talks.pace(endpoint).turned_away,
+        login=None,
     )
 
 
@@ -162,7 +202,11 @@ class _Look:
         self.tls = tls
         self.allowance = Allowance(talks.limits.endpoint)
         self.began = now()
-        self.reach = Reach("error", "no connection was tried", 0.0)
+        untried = "no connection was tried"
+        self.reach = Reach("error", untried, 0.0, Missing(untried))
+        self.shakes_hands = False  # by the local library, that is: see `_still_works`
+        self.proving = asyncio.Lock()
+        self.proved_at = 0.0
         # What a server may choose and then have no use for: see `_ask`.
         self.spoiling: tuple[tuple[str, ...], ...] = (_FINITE_FIELD,)
 
@@ -178,13 +222,14 @@ class _Look:
         if self.endpoint.port not in _USUAL:
             await self._recognise()
         try:
-            first = await self._converse()
+            first = await self._patiently(self._converse)
         except SilentError:
             if self.tls == "starttls" and await self._speaks_tls():
                 raise ChannelError("TLS from the first byte, where clear text is due") from None
             raise
         if first.starttls is not None and first.starttls.state != "ready":
             return first
+        self.shakes_hands = bool(first.chains)
         if _with_ecdsa(first):
             self.spoiling = (_FINITE_FIELD, (*_FINITE_FIELD, *_ECDSA))
         oldest, others = await asyncio.gather(
@@ -226,11 +271,14 @@ class _Look:
             return None
         if isinstance(brief.inside_tls, Missing):  # then a failure now would prove nothing
             return brief.inside_tls
+
+        async def talk(channel: Channel, _: Reach) -> Injection:
+            greeting = await self.dialogue.greeting(channel)
+            offered = await self._capabilities(channel, greeting)
+            return await inject(self.dialogue, channel, offered)
+
         try:
-            async with self._open() as (channel, _):
-                greeting = await self.dialogue.greeting(channel)
-                offered = await self._capabilities(channel, greeting)
-                return await inject(self.dialogue, channel, offered)
+            return await self._patiently(talk)
         except (ChannelError, NotReachedError) as error:
             return Missing(str(error))
 
@@ -310,46 +358,46 @@ class _Look:
         with contextlib.suppress(ChannelError):
             await self.dialogue.goodbye(channel)
 
-    async def _converse(self) -> Session:
+    async def _converse(self, channel: Channel, reach: Reach) -> Session:
         """Greeting, capabilities, TLS by the local library, capabilities, goodbye."""
-        async with self._open() as (channel, self.reach):
-            if self.tls == "implicit":
-                return await self._inside(
-                    channel,
-                    Session(
-                        greeting=Missing("it comes inside TLS"),
-                        before_tls=None,
-                        starttls=None,
-                        inside_tls=Missing("no handshake"),
-                        versions=(),
-                        chains=(),
-                        negotiation=_ASKED_BRIEFLY,
-                        features=_ASKED_BRIEFLY,
-                        injection=None,
-                    ),
-                )
-            greeting = await self.dialogue.greeting(channel)
-            before_tls = await _or_missing(self._capabilities(channel, greeting))
-            plain = Session(
-                greeting=greeting,
-                before_tls=before_tls,
-                starttls=Starttls("unknown", "the capabilities are not known"),
-                inside_tls=Missing("no TLS"),
-                versions=(),
-                chains=(),
-                negotiation=_NO_TLS,
-                features=_NO_TLS,
-                injection=_NO_TLS,
+        self.reach = reach
+        if self.tls == "implicit":
+            return await self._inside(
+                channel,
+                Session(
+                    greeting=Missing("it comes inside TLS"),
+                    before_tls=None,
+                    starttls=None,
+                    inside_tls=Missing("no handshake"),
+                    versions=(),
+                    chains=(),
+                    negotiation=_ASKED_BRIEFLY,
+                    features=_ASKED_BRIEFLY,
+                    injection=None,
+                ),
             )
-            if isinstance(before_tls, Missing):
-                await self._leave(channel)
-                return plain
-            upgrade = await self._upgrade(channel, before_tls)
-            plain = dataclasses.replace(plain, starttls=upgrade)
-            if upgrade.state != "ready":
-                await self._leave(channel)
-                return plain
-            return await self._inside(channel, plain)
+        greeting = await self.dialogue.greeting(channel)
+        before_tls = await _or_missing(self._capabilities(channel, greeting))
+        plain = Session(
+            greeting=greeting,
+            before_tls=before_tls,
+            starttls=Starttls("unknown", "the capabilities are not known"),
+            inside_tls=Missing("no TLS"),
+            versions=(),
+            chains=(),
+            negotiation=_NO_TLS,
+            features=_NO_TLS,
+            injection=_NO_TLS,
+        )
+        if isinstance(before_tls, Missing):
+            await self._leave(channel)
+            return plain
+        upgrade = await self._upgrade(channel, before_tls)
+        plain = dataclasses.replace(plain, starttls=upgrade)
+        if upgrade.state != "ready":
+            await self._leave(channel)
+            return plain
+        return await self._inside(channel, plain)
 
     async def _capabilities(self, channel: Channel, greeting: str) -> Capabilities:
         return self.dialogue.capabilities_in(greeting) or await self.dialogue.capabilities(channel)
@@ -404,23 +452,75 @@ class _Look:
     async def _alone(
         self, say: Callable[[Channel], Awaitable[_T]]
     ) -> Union[_T, ChannelError, NotReachedError]:
-        """One hello on a connection of its own; again after a pause where it was turned away."""
-        answer: Union[ChannelError, NotReachedError]
-        for pause in (0.0, *_PAUSES):
-            await asyncio.sleep(pause)
+        """One hello on a connection of its own."""
+
+        async def talk(channel: Channel, _: Reach) -> _T:
+            await self._to_tls(channel)
+            return await say(channel)
+
+        answer = await self._answer(talk)
+        if self.tls == "starttls" or not self.shakes_hands:
+            return answer
+        pace = self.talks.pace(self.endpoint)
+        for _ in range(_TRIES):
+            if not isinstance(answer, ClosedError):
+                return answer
+            if pace.gave_up:
+                break
+            # A refusal, or too many connections: with implicit TLS both are just closed.
+            begun = time.monotonic()
+            with pace.one_at_a_time():
+                await asyncio.sleep(self.talks.limits.lingering)
+                answer = await self._answer(talk)
+                if isinstance(answer, ClosedError) and await self._still_works():
+                    return answer
+            pace.refused(begun)
+        return TurnedAwayError("turned away: closed before any answer, as every hello was then")
+
+    async def _answer(
+        self, talk: Callable[[Channel, Reach], Awaitable[_T]]
+    ) -> Union[_T, ChannelError, NotReachedError]:
+        try:
+            return await self._patiently(talk)
+        except (ChannelError, NotReachedError) as error:
+            return error
+
+    async def _patiently(self, talk: Callable[[Channel, Reach], Awaitable[_T]]) -> _T:
+        """`talk` on a connection of its own; again, as slowly as the server wants it.
+
+        Raises:
+            TurnedAwayError, BusyError: it was turned away each time.
+        """
+        for _ in range(_TRIES):
+            begun = time.monotonic()
             try:
-                async with self._open() as (channel, _):
-                    await self._to_tls(channel)
-                    return await say(channel)
-            except TurnedAwayError as error:
-                answer = error
+                async with self._open() as (channel, reach):
+                    return await talk(channel, reach)
+            except BusyError as error:
+                turned_away: Exception = error
             except NotReachedError as error:
-                answer = error
-                if error.reach.state not in ("refused", "reset"):
-                    break
-            except ChannelError as error:
-                return error
-        return answer
+                # A server that is there may shut its door for a while.
+                if self.reach.state != "open" or error.reach.state not in ("refused", "reset"):
+                    raise
+                self.talks.pace(self.endpoint).refused(begun)
+                turned_away = error
+            if self.talks.pace(self.endpoint).gave_up:
+                break
+        raise turned_away
+
+    async def _still_works(self) -> bool:
+        """Whether a handshake known to work does so now.
+
+        Hellos that were closed together share one.
+        """
+        closed = time.monotonic()
+        async with self.proving:
+            if self.proved_at < closed:
+                begun = time.monotonic()
+                if not await self._speaks_tls():
+                    return False
+                self.proved_at = begun
+            return True
 
     async def _to_tls(self, channel: Channel) -> None:
         """To where the hello is due, by the same words as at first."""
@@ -496,13 +596,15 @@ class _Look:
         return ServedChain(server_name, nothing, nothing)
 
     async def _chain_of_handshake(self, server_name: Optional[str]) -> ServedChain:
+        async def talk(channel: Channel, _: Reach) -> ServedChain:
+            await self._to_tls(channel)
+            tls = await shake_hands(channel, server_name)
+            chain = served_chain(tls, server_name)
+            await self._leave(tls)
+            return chain
+
         try:
-            async with self._open() as (channel, _):
-                await self._to_tls(channel)
-                tls = await shake_hands(channel, server_name)
-                chain = served_chain(tls, server_name)
-                await self._leave(tls)
-                return chain
+            return await self._patiently(talk)
         except (ChannelError, NotReachedError) as error:
             nothing = Missing(str(error))
             return ServedChain(server_name, nothing, nothing)
@@ -512,7 +614,7 @@ class BeforeHelloError(ChannelError):
     """The connection broke off before a hello could be sent: it says nothing of TLS."""
 
 
-class TurnedAwayError(BeforeHelloError):
+class TurnedAwayError(BeforeHelloError, BusyError):
     """And that by the server, which answered before: too many connections, or too fast."""
 
 

@@ -4,35 +4,49 @@ import asyncio
 import socket
 import time
 from collections.abc import Iterable, Iterator
-from typing import Optional, Union
+from dataclasses import dataclass
+from typing import Callable, Optional, Union
 
 from mailwitness import __version__
 from mailwitness.evidence.missing import Missing
 from mailwitness.evidence.moment import now
 from mailwitness.evidence.probe import Observation, ProbeEvidence
+from mailwitness.probe.account import log_in_everywhere
 from mailwitness.probe.limits import DEFAULT_LIMITS, Limits
 from mailwitness.probe.observe import Conversations, Depth, Endpoint, observe_endpoint
+from mailwitness.probe.pace import Pace
 from mailwitness.probe.targets import Target
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How to look."""
+
+    source_addresses: tuple[str, ...] = ()  # own ones to connect from, one of a family at most
+    depth: Depth = "full"
 
 
 def probe(
     targets: Iterable[Target],
     vantage: str,
     limits: Limits = DEFAULT_LIMITS,
-    source_address: Optional[str] = None,
-    depth: Depth = "full",
+    manner: Manner = Manner(),
+    progress: Optional[Callable[[Observation], None]] = None,
 ) -> Iterator[ProbeEvidence]:
     """The evidence of each target, in the order in which they are done.
 
-    Nothing that the network does raises here. `vantage` is the name of where this runs.
+    Nothing that the network does raises here. `vantage` is the name of where this runs;
+    `progress` is told of each port as soon as it is done.
     """
     loop = asyncio.new_event_loop()
     try:
         everywhere = loop.run_until_complete(_semaphore(limits.connections))
+        paces: dict[tuple[str, int], Pace] = {}
 
         async def one(target: Target) -> ProbeEvidence:
-            talks = Conversations(limits, everywhere, source_address)
-            return await _probe_host(target, vantage, talks, depth)
+            talks = Conversations(limits, everywhere, paces, manner.source_addresses)
+            look = _Look(talks, manner.depth, progress or _unheard)
+            return await _probe_host(target, vantage, look)
 
         waiting = {loop.create_task(one(target)) for target in targets}
         while waiting:
@@ -45,6 +59,24 @@ def probe(
         loop.run_until_complete(_end_the_others())
         loop.run_until_complete(loop.shutdown_asyncgens())
         loop.close()
+
+
+@dataclass(frozen=True)
+class _Look:
+    """At one host."""
+
+    talks: Conversations
+    depth: Depth
+    progress: Callable[[Observation], None]
+
+    async def at(self, endpoint: Endpoint) -> Observation:
+        found = await observe_endpoint(self.talks, endpoint)
+        self.progress(found)
+        return found
+
+
+def _unheard(_: Observation) -> None:
+    """Where nobody wants to know how far it is."""
 
 
 async def _end_the_others() -> None:
@@ -60,9 +92,7 @@ async def _semaphore(count: int) -> asyncio.Semaphore:
     return asyncio.Semaphore(count)
 
 
-async def _probe_host(
-    target: Target, vantage: str, talks: Conversations, depth: Depth
-) -> ProbeEvidence:
+async def _probe_host(target: Target, vantage: str, look: _Look) -> ProbeEvidence:
     started_at, begun = now(), time.monotonic()
     addresses = await _resolve(target.target)
     observations: Union[tuple[Observation, ...], Missing]
@@ -70,11 +100,13 @@ async def _probe_host(
         observations = addresses
     else:
         looks = (
-            observe_endpoint(talks, Endpoint(address, port, target.names, depth))
+            look.at(Endpoint(address, port, target.names, look.depth))
             for address in addresses
             for port in target.ports
         )
         observations = tuple(await asyncio.gather(*looks))
+        if target.account is not None:
+            observations = await log_in_everywhere(look.talks, target, observations)
     return ProbeEvidence(
         tool_version=__version__,
         host=target.host,

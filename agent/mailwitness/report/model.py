@@ -11,7 +11,7 @@ from mailwitness.correlate.endpoint import CertificateOnDisk, Configured, Endpoi
 from mailwitness.correlate.filtered import Filtered, all_admitted, shares
 from mailwitness.evidence.host import ListeningSocket
 from mailwitness.evidence.missing import Missing
-from mailwitness.evidence.probe import Observation, Session
+from mailwitness.evidence.probe import Login, Observation, Session
 from mailwitness.firewall.verdict import Answer, Reachability, Share, networks
 from mailwitness.policy.audit import Audit, Judged
 from mailwitness.policy.engine import Finding
@@ -292,9 +292,25 @@ def _observation(seen: Observation) -> Json:
         "reach": seen.reach.state,
         "detail": seen.reach.detail,
         "milliseconds": seen.reach.milliseconds,
+        "source_address": _or_missing(seen.reach.source_address),
+        "turned_away": seen.turned_away,
+        "login": _login(seen.login),
         "session": _missing(seen.session)
         if isinstance(seen.session, Missing)
         else _session(seen.session),
+    }
+
+
+def _login(login: Login | Missing | None) -> Any:
+    if not isinstance(login, Login):
+        return login and _missing(login)
+    return {
+        "server_name": login.server_name,
+        "trusted_by": login.trusted_by,
+        "steps": [
+            {"command": step.command, "accepted": step.accepted, "answer": step.answer}
+            for step in login.steps
+        ],
     }
 
 
