@@ -30,8 +30,20 @@ PACKAGES = (
     "systemd",
     "systemd-sysv",
 )
-# For single hosts to install, since its mere presence changes what an audit says.
-LAID_UP = ("fail2ban", "python3-systemd")
+# For single hosts to install, since their mere presence changes what an audit says; each with
+# what it needs in /opt/packages/<name>/.
+LAID_UP = (
+    "cyrus-imapd",
+    "exim4-daemon-light",
+    "fail2ban",
+    "firewalld",
+    "haproxy",
+    "nginx",
+    "postfix-pcre",
+    "python3-systemd",
+    "python3-venv",
+    "ufw",
+)
 # Runs in the new file system. Units that have no meaning in a container would count as failed.
 _RECIPE = """\
 set -e
@@ -41,9 +53,11 @@ chmod +x /usr/sbin/policy-rc.d
 apt-get update -q
 apt-get install -q -y --no-install-recommends {packages}
 apt-get clean
-apt-get install -q -y --no-install-recommends --download-only {laid_up}
-mkdir /opt/packages
-mv /var/cache/apt/archives/*.deb /opt/packages
+for package in {laid_up}; do
+    apt-get install -q -y --no-install-recommends --download-only $package
+    mkdir -p /opt/packages/$package
+    mv /var/cache/apt/archives/*.deb /opt/packages/$package
+done
 rm /usr/sbin/policy-rc.d
 rm -f /etc/ssh/ssh_host_*
 systemctl disable stunnel4.service apt-daily.timer apt-daily-upgrade.timer
