@@ -65,8 +65,11 @@ def test_who_is_not_trusted_hears_nothing(lab: Lab, audited: tuple[Path, str]) -
             assert "certificate has expired" in detail
     for outcome, _ in outcomes(audited[0], "plain").values():
         assert outcome in ("not-assessed", "not-applicable")
+    planned = json.loads((audited[0] / "evidence" / "run.json").read_text())["started_at"]
+    since = ("--since", planned.replace("T", " ").replace("Z", " UTC"))
     for host in ("expired", "plain"):
-        log = lab.machine(host).run(("journalctl", "--no-pager")).stdout
+        log = lab.machine(host).run(("journalctl", "--no-pager", *since)).stdout
+        assert "connect from" in log
         assert "user=<tester>" not in log
 
 
