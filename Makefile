@@ -1,12 +1,12 @@
 # The one command surface; CI calls the same targets.
 .DELETE_ON_ERROR:
-.PHONY: docs demo test unit lab-test lint types contract ansible-lint setup agent lab-up lab-down lab-shell lab-status record kernel-trials resolver-trials engine-coverage clean help
+.PHONY: docs demo test unit lab-test lint types contract ansible-lint setup agent lab-up lab-down lab-shell lab-status record kernel-trials resolver-trials engine-coverage screenshots clean help
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# What the lab needs of Debian beside Python; installed where we are root on Debian.
-PACKAGES := ca-certificates debootstrap ipset iproute2 iptables nftables openssh-client openssl postgresql python3-venv systemd-container
+# What the tests need of Debian beside Python; installed where we are root on Debian.
+PACKAGES := ca-certificates chromium debootstrap ipset iproute2 iptables nftables openssh-client openssl postgresql python3-venv systemd-container
 # How many trials `make kernel-trials` makes.
 TRIALS := 100000
 # How many configurations of each Debian release `make resolver-trials` makes.
@@ -21,8 +21,8 @@ demo: setup ## audit the lab's mail hosts by the real playbook, and print where 
 test: setup lint types contract ansible-lint agent ## every check and every test, on real hosts where the machine can
 	$(BIN)/pytest
 
-unit: setup ## the tests that need neither root nor a network
-	$(BIN)/pytest -m "not lab"
+unit: setup ## the tests that need neither root nor a network nor a browser
+	$(BIN)/pytest -m "not lab and not browser"
 
 lab-test: setup ## the tests on real hosts
 	$(BIN)/pytest -m lab
@@ -67,6 +67,9 @@ lab-shell: setup ## a shell in a host: make lab-shell HOST=good
 
 record: setup ## record the lab's evidence anew, for machines that cannot boot it
 	$(BIN)/python -m tests.lab record
+
+screenshots: setup ## the pictures of the pages in docs
+	$(BIN)/python -m tests.browser
 
 kernel-trials: setup ## the packet-filter engine against this kernel: make kernel-trials TRIALS=1000000
 	nice $(BIN)/python -m tests.firewall.kernel --trials $(TRIALS) $(if $(SEED),--seed $(SEED))
