@@ -81,6 +81,7 @@ def plan(words: Iterable[str], given: Given) -> Planned:
             policies=(),
             trust_store=given.trust_store,
             allowlists=(),
+            contacts=(),
         )
         for host, its in ports.items()
     )

@@ -17,15 +17,13 @@ try:
     from mailwitness.evidence.moment import stamp
     from mailwitness.evidence.names import client_names
     from mailwitness.evidence.run import CONTROLLER, DEFAULT_PORTS, Allowlist, PlannedHost, Run
+    from mailwitness.notify.contact import contacts
     from mailwitness.policy.audit import load_policy
     from mailwitness.policy.profile import ProfileError
     from mailwitness.policy.waiver import WaiverError
     from mailwitness.policy.waiver import read as read_waivers
 except ImportError:
     zipapp = None  # type: ignore[assignment]
-
-# Variables of the inventory that later versions judge; ignoring them must not be silent.
-_NOT_YET = ("mailwitness_contacts",)
 
 
 class ActionModule(ActionBase):
@@ -141,9 +139,6 @@ class ActionModule(ActionBase):
             kept.write_text(file.read_text("utf-8"), "utf-8")
 
     def _host(self, name: str, its: Any) -> PlannedHost:
-        for variable in _NOT_YET:
-            if its.get(variable):
-                self._display.warning(f"{name}: {variable} is set and not judged by this version")
         address = str(its.get("ansible_host") or name)
         names = its.get("mailwitness_names")
         try:
@@ -157,6 +152,7 @@ class ActionModule(ActionBase):
                 policies=tuple(file.stem if (file := _file(n, its)) else n for n in _policies(its)),
                 trust_store=_content(its.get("mailwitness_trust_store")),
                 allowlists=_allowlists(its, ports),
+                contacts=contacts(its.get("mailwitness_contacts") or ()),
             )
         except (TypeError, ValueError) as error:
             raise AnsibleActionFail(f"Inventory of {name}: {error}") from error

@@ -294,8 +294,9 @@ RUN = Run(
             ("strict",),
             PEM,
             (LIST,),
+            ("postmaster@example.com",),
         ),
-        PlannedHost("mail2", "mail2", (), (), (), (), None, ()),
+        PlannedHost("mail2", "mail2", (), (), (), (), None, (), ()),
     ),
 )
 EMPTY_RUN = Run("2024-01-01T00:00:00Z", None, inside=False, vantages=(), hosts=())

@@ -34,6 +34,7 @@ class PlannedHost:
     policies: tuple[str, ...]  # empty: the default ones
     trust_store: Optional[str]  # PEM of further CAs that clients trust
     allowlists: tuple[Allowlist, ...]
+    contacts: tuple[str, ...]  # mail addresses of who is told of changes
 
 
 @dataclass(frozen=True)

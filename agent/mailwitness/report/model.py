@@ -72,6 +72,7 @@ def _host(judged: Judged) -> Json:
         "name": host.plan.name,
         "address": host.plan.address,
         "names": list(host.plan.names),
+        "contacts": list(host.plan.contacts),
         "policies": list(judged.policies),
         "status": host.status,
         "reason": host.reason,

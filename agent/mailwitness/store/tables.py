@@ -68,3 +68,11 @@ documents = Table(
     Column("content", ForeignKey("contents.id"), nullable=False, index=True),
     Column("changing", LargeBinary, nullable=False),
 )
+
+# Up to which run a contact of the inventory has been told what changed.
+notices = Table(
+    "notices",
+    metadata,
+    Column("contact", Text, primary_key=True),
+    Column("run", ForeignKey("runs.id", ondelete="CASCADE"), nullable=False),
+)

@@ -148,7 +148,7 @@ def audit(found: HostEvidence, check: Check) -> tuple[Case, Verdict]:
     allowlist = Allowlist(
         "service", (PORT,), LISTED, exclusive=True, source=None, retrieved_at=None
     )
-    plan = PlannedHost("mail1", "192.0.2.10", (), (), (PORT,), (), None, (allowlist,))
+    plan = PlannedHost("mail1", "192.0.2.10", (), (), (PORT,), (), None, (allowlist,), ())
     judged: Judged = correlate(plan, Witnesses(found, ()))
     endpoint = next(each for each in judged.endpoints if each.port == PORT)
     case = Case(judged, _endpoint=endpoint)
