@@ -56,9 +56,7 @@ def _last(leaf: Certificate, given: Sequence[Certificate]) -> Certificate:
     return last
 
 
-def _missing(
-    case: Case, certificate: Served, last: Certificate, roots: Sequence[x509.Certificate]
-) -> str:
+def _missing(case: Case, certificate: Served, last: Certificate, roots: trust.Store) -> str:
     """What shows that a certificate is missing, and not that the CA is an unknown one.
 
     Out of the check where nothing does: the issuer may be a company's own root.
@@ -67,7 +65,7 @@ def _missing(
     for other in _seen(case.host):
         if not other.self_signed and _has_signed(other, last):
             return f"{ends} is no root, and not served"
-    if any(root.subject == last.x509.issuer for root in roots):
+    if any(root.subject == last.x509.issuer for root in roots.certificates):
         raise NotKnownError(f"{ends} is a known root, and yet no chain to it can be built")
     if last is certificate.leaf and _in_public_log(last):
         return f"{ends} is not served; public CAs do not sign servers' certificates with a root"

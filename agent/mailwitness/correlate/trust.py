@@ -6,8 +6,10 @@ import os
 import re
 import ssl
 import warnings
-from collections.abc import Iterable, Sequence
-from functools import lru_cache
+from bisect import bisect_right
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 from cryptography import x509
@@ -27,18 +29,42 @@ _BUNDLES = (
 )
 
 
+@dataclass(frozen=True, eq=False)
+class Store:
+    """The CAs that a client trusts."""
+
+    certificates: tuple[x509.Certificate, ...]
+
+    @cached_property
+    def prepared(self) -> verification.Store:
+        """As a verifier wants them."""
+        return verification.Store(list(self.certificates))
+
+    @cached_property
+    def turns(self) -> tuple[datetime.datetime, ...]:
+        """The moments from which on one of them is valid, or no longer is; ascending."""
+        return tuple(sorted(turn for each in self.certificates for turn in _turns(each)))
+
+
+def _turns(certificate: x509.Certificate) -> tuple[datetime.datetime, datetime.datetime]:
+    # RFC 5280 §4.1.2.5: valid through notAfter, inclusive, and dates have whole seconds.
+    return (
+        certificate.not_valid_before_utc,
+        certificate.not_valid_after_utc + datetime.timedelta(seconds=1),
+    )
+
+
 @lru_cache(maxsize=1)
-def system_store() -> tuple[x509.Certificate, ...] | Missing:
+def _system_store() -> Store | Missing:
     """The CAs that the control node's own TLS clients trust."""
     paths = ssl.get_default_verify_paths()
     named = os.environ.get(paths.openssl_cafile_env)
     for path in (Path(named or paths.openssl_cafile), *_BUNDLES):
         if path.is_file():
-            return _load(path.read_text("ascii", "replace"))
+            return Store(_load(path.read_text("ascii", "replace")))
     return Missing("the control node has no store of CA certificates (package ca-certificates)")
 
 
-@lru_cache(maxsize=256)
 def given_store(pem: str) -> tuple[x509.Certificate, ...] | Missing:
     """The CAs of a PEM file that the inventory names."""
     try:
@@ -47,21 +73,22 @@ def given_store(pem: str) -> tuple[x509.Certificate, ...] | Missing:
         return Missing(f"mailwitness_trust_store is no list of PEM certificates: {error}")
 
 
-def store(pem: str | None) -> tuple[x509.Certificate, ...] | Missing:
+@lru_cache(maxsize=256)
+def store(pem: str | None) -> Store | Missing:
     """The system's CAs and, where a PEM text is given, those too."""
-    system = system_store()
+    system = _system_store()
     if pem is None:
         return system
     given = given_store(pem)
-    if isinstance(system, Missing) or isinstance(given, Missing):
+    if isinstance(given, Missing):
         return given
-    return (*system, *given)
+    return Store(given if isinstance(system, Missing) else (*system.certificates, *given))
 
 
 def chain_problem(
     leaf: Certificate,
     intermediates: Iterable[Certificate],
-    roots: Sequence[x509.Certificate],
+    roots: Store,
     at: datetime.datetime,
 ) -> str | None:
     """None where a chain can be built from `leaf` to one of `roots`, else why not.
@@ -70,16 +97,31 @@ def chain_problem(
     leaf's validity, and extensions are read as mail clients read them (OpenSSL asks for
     basicConstraints of an issuer and little more; company CAs often have no more).
     """
+    given = tuple(intermediates)
     moment = min(max(at, leaf.not_before), leaf.not_after)
+    # All moments between two turns have one answer, so that it is worked out once for all the
+    # conversations that showed the chain.
+    turns = [leaf.not_before]
+    for each in given:
+        turns += (turn for turn in _turns(each.x509) if turn <= moment)
+    place = bisect_right(roots.turns, moment)
+    turns += roots.turns[place - 1 : place]
+    return _problem(leaf, given, roots, max(turns))
+
+
+@lru_cache(maxsize=4096)
+def _problem(
+    leaf: Certificate, given: tuple[Certificate, ...], roots: Store, moment: datetime.datetime
+) -> str | None:
     verifier = (
         verification.PolicyBuilder()
-        .store(verification.Store(list(roots)))
+        .store(roots.prepared)
         .time(moment)
         .extension_policies(ca_policy=_issuer_policy(), ee_policy=_leaf_policy())
         .build_client_verifier()
     )
     try:
-        verifier.verify(leaf.x509, [certificate.x509 for certificate in intermediates])
+        verifier.verify(leaf.x509, [certificate.x509 for certificate in given])
     except (verification.VerificationError, ValueError) as error:
         return str(error).removeprefix("validation failed: ")
     return None

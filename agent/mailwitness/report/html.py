@@ -10,7 +10,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
-from mailwitness.policy.outcome import Outcome, Severity
+from mailwitness.policy.outcome import Severity
 from mailwitness.report import facts, matrix, plots, worklist
 from mailwitness.report.anchor import anchor, finding_anchor, host_anchor
 from mailwitness.report.interface import Format
@@ -85,12 +85,12 @@ def _template(name: str) -> Template:
         policy=f"default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; "
         f"style-src '{_digest(style)}'; script-src '{_digest(script)}'",
         severities=[level.value for level in Severity],
-        outcomes=[outcome.value for outcome in Outcome],
         needs=[need.value for need in worklist.Need],
         need=worklist.need,
         tasks=worklist.tasks,
         shown_under=worklist.shown_under,
         follows=worklist.follows,
+        rest=worklist.rest,
         roots=worklist.roots,
         rank=worklist.rank,
         worst_words=matrix.worst_words,

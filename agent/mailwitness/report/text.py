@@ -165,6 +165,8 @@ def printable(text: str, keep: str = "") -> str:
     """
     if len(text) > _LONGEST:
         text = text[:_LONGEST] + "…"
+    if text.isascii() and text.isprintable():  # as nearly all is, and it takes no loop to see
+        return text
     return "".join(
         f"\\u{ord(sign):04x}"
         if sign not in keep and unicodedata.category(sign) in ("Cc", "Cf", "Cs", "Co")

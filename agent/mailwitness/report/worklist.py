@@ -90,6 +90,15 @@ def tasks(host: dict[str, Any]) -> list[Task]:
     return sorted(found, key=lambda task: (rank(task.word), task.check))
 
 
+def rest(host: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
+    """The answers that are no failures, by their outcome."""
+    found: dict[str, list[dict[str, Any]]] = {outcome.value: [] for outcome in Outcome}
+    for finding in host["findings"]:
+        found[finding["outcome"]].append(finding)
+    failures = (Outcome.FAIL, Outcome.ERROR)
+    return {name: its for name, its in found.items() if its and name not in failures}
+
+
 def follows(host: dict[str, Any], finding: dict[str, Any]) -> list[dict[str, Any]]:
     """What on the host follows from this failure."""
     itself = {"check": finding["check"], "endpoint": finding["endpoint"]}
