@@ -1,6 +1,6 @@
 # The one command surface; CI calls the same targets.
 .DELETE_ON_ERROR:
-.PHONY: docs demo test unit lab-test lint types contract ansible-lint setup agent lab-up lab-down lab-shell lab-status record kernel-trials resolver-trials engine-coverage screenshots clean help
+.PHONY: docs demo test unit lab-test lint types contract ansible-lint setup agent lab-up lab-down lab-shell lab-status record kernel-trials resolver-trials engine-coverage screenshots golden clean help
 
 PYTHON ?= python3
 VENV := .venv
@@ -70,6 +70,9 @@ record: setup ## record the lab's evidence anew, for machines that cannot boot i
 
 screenshots: setup ## the pictures of the pages in docs
 	$(BIN)/python -m tests.browser
+
+golden: setup ## what each format makes of a report, for the tests to compare
+	$(BIN)/python -m tests.report.golden
 
 kernel-trials: setup ## the packet-filter engine against this kernel: make kernel-trials TRIALS=1000000
 	nice $(BIN)/python -m tests.firewall.kernel --trials $(TRIALS) $(if $(SEED),--seed $(SEED))

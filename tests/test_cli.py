@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -168,3 +169,33 @@ def test_help_shows_the_exit_statuses(capsys: pytest.CaptureFixture[str]) -> Non
         cli.main(["judge", "--help"])
     assert ended.value.code == 0
     assert "3  a host could not be audited" in capsys.readouterr().out
+
+
+def test_report_in_any_format_into_a_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    judge(capsys, str(RECORDED), "--output", str(tmp_path))
+    report, file = str(tmp_path / "report.json"), tmp_path / "new" / "mailwitness.prom"
+    options = ("--format", "openmetrics", "--host", "good", "--output", str(file))
+    assert cli.main(["report", report, *options]) == cli.OK
+    assert file.read_text().endswith("# EOF\n")
+    assert capsys.readouterr().out == ""
+
+
+def test_colour_is_for_terminals_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judge(capsys, str(RECORDED), "--output", str(tmp_path))
+    report = str(tmp_path / "report.json")
+
+    def shown(*options: str) -> str:
+        assert cli.main(["report", report, "--host", "plain", *options]) == cli.OK
+        return capsys.readouterr().out
+
+    plain = shown()
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    assert "\x1b[1;31mhigh\x1b[0m " in shown()
+    assert "\x1b" not in shown("--format", "csv")
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert shown() == plain

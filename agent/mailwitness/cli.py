@@ -35,10 +35,10 @@ from mailwitness.progress import Progress
 from mailwitness.report import explain, remedy
 from mailwitness.report import reach as reach_report
 from mailwitness.report.html import pages
-from mailwitness.report.interface import all_formats
+from mailwitness.report.interface import Format, all_formats
 from mailwitness.report.model import SCHEMA, build
 from mailwitness.report.selection import select
-from mailwitness.report.text import printable
+from mailwitness.report.text import coloured, printable
 from mailwitness.store import text as store_text
 from mailwitness.store.compare import compare
 from mailwitness.store.database import Database
@@ -220,7 +220,15 @@ def _parser() -> argparse.ArgumentParser:
 
     report = _command(commands, "report", "show a report.json in another format", _report)
     report.add_argument("report", type=Path, metavar="REPORT_JSON")
-    report.add_argument("--format", choices=list(all_formats()), default="text")
+    report.add_argument(
+        "--format",
+        choices=list(all_formats()),
+        default="text",
+        help="; ".join(f"{form.name}: {form.title}" for form in all_formats().values()),
+    )
+    report.add_argument(
+        "--output", type=Path, metavar="FILE", help="write it there, whole or not at all"
+    )
     report.add_argument(
         "--host", action="append", default=[], metavar="NAME", help="only this; may be repeated"
     )
@@ -546,13 +554,20 @@ def _judged(evidence: Path, arguments: argparse.Namespace, history: History | No
     )
     audit = judge_fleet(fleet.read(evidence), arguments.policy, checks, borne)
     report = build(audit, now())
-    sys.stdout.write(all_formats()["text"].render(report))
+    _show(all_formats()["text"], report)
     if arguments.output:
         page = _write(report, arguments.output)
         print(f"\nreport: {page}")
     if history:
         print(f"saved as run {history.save(evidence, report)}")
     return _status(report, arguments.fail_on)
+
+
+def _show(form: Format, report: dict[str, Any]) -> None:
+    """The summary in colour on a terminal, unless NO_COLOR is set (no-color.org)."""
+    text = form.render(report)
+    colour = form.name == "text" and sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    sys.stdout.write(coloured(text) if colour else text)
 
 
 def _write(report: dict[str, Any], output: Path) -> Path:
@@ -691,7 +706,11 @@ def _report(arguments: argparse.Namespace) -> int:
             there = ", ".join(names)
             raise UsageError(f"{arguments.report}: no host {name!r}; there are: {there}")
     chosen = select(report, arguments.host, arguments.check, Severity(arguments.severity))
-    sys.stdout.write(all_formats()[arguments.format].render(chosen))
+    form = all_formats()[arguments.format]
+    if arguments.output:
+        _write_file(arguments.output, form.render(chosen))
+    else:
+        _show(form, chosen)
     return OK
 
 

@@ -1,15 +1,12 @@
 """What a hostile host says, rendered: it is shown, and nothing of it happens."""
 
-import json
-import shutil
 from pathlib import Path
 
 import pytest
 
 from tests.browser.conftest import Opener
 from tests.browser.site import judged
-from tests.lab.audit import RECORDED
-from tests.report.test_hostile import ATTACKS, poison
+from tests.report import hostile
 
 pytestmark = pytest.mark.browser
 _MORE = (
@@ -20,12 +17,11 @@ _MORE = (
 )
 
 
-@pytest.mark.parametrize("attack", [*ATTACKS, *_MORE], ids=lambda attack: repr(attack[:20]))
+@pytest.mark.parametrize(
+    "attack", [*hostile.ATTACKS.values(), *_MORE], ids=lambda attack: repr(attack[:20])
+)
 def test_it_is_shown_and_does_nothing(watched: Opener, tmp_path: Path, attack: str) -> None:
-    evidence = tmp_path / "evidence"
-    shutil.copytree(RECORDED, evidence)
-    for file in (evidence / "legacy").iterdir():
-        file.write_text(json.dumps(poison(json.loads(file.read_text()), attack)))
+    evidence = hostile.evidence(tmp_path / "evidence", attack, "legacy")
     judged(tmp_path, evidence)
     window = watched(viewport={"width": 1280, "height": 900})
     for name in ("index.html", "hosts/legacy.html"):

@@ -8,7 +8,7 @@ import pytest
 from mailwitness.notify.contact import contacts, mail_address
 from mailwitness.notify.letters import letter
 from mailwitness.notify.message import LetterError, Writer
-from tests.report.test_hostile import ATTACKS
+from tests.report.hostile import ATTACKS
 
 OPS, CRM = "ops@example.com", "crm@example.com"
 FAILED = {
@@ -62,7 +62,7 @@ def test_a_letter_shows_no_host_of_others() -> None:
     assert found.subject == "mailwitness: 1 new on 1 host"
 
 
-@pytest.mark.parametrize("attack", ATTACKS, ids=["html", "escapes", "bidi", "quotes", "long"])
+@pytest.mark.parametrize("attack", ATTACKS.values(), ids=ATTACKS)
 def test_what_a_server_says_stays_text(monkeypatch: pytest.MonkeyPatch, attack: str) -> None:
     monkeypatch.setattr("mailwitness.notify.message.one_host", lambda *_: "the page")
     failed = {**FAILED, "detail": attack + "\r\nBcc: all@example.com"}

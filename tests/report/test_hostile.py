@@ -1,91 +1,125 @@
-"""Whatever a host or a server says, a report does nothing but show it."""
+"""Whatever a host or a server says, a report does nothing but show it, in every format."""
 
+import csv
+import io
 import json
 import re
-import shutil
+import unicodedata
+from collections.abc import Callable
 from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
+from junitparser import JUnitXml
+from markdown_it import MarkdownIt
+from sarif_pydantic import Sarif
 
 from mailwitness import cli
+from mailwitness.report.interface import all_formats
 from tests.lab.audit import RECORDED
-
-ATTACKS = (
-    "<script>alert(1)</script><img src=x onerror=alert(1)>",
-    "\x1b]0;owned\x07\x1b[2J",
-    "\u202egnp.exe",
-    "'\" onmouseover=alert(1) {{ 1234*9876 }} {% raw %}",
-    "x" * 1_000_000,
-)
+from tests.report import hostile
+from tests.report.metrics import metric_families
 
 
 class Page(HTMLParser):
     """The tags and attributes of a page."""
 
-    def __init__(self) -> None:
+    def __init__(self, html: str) -> None:
         super().__init__()
         self.tags: set[str] = set()
         self.attributes: set[str] = set()
+        self.feed(html)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.add(tag)
         self.attributes.update(name for name, _ in attrs)
 
 
-def poison(value: Any, attack: str) -> Any:
-    """Every free text of a document, replaced."""
-    if isinstance(value, dict):
-        if value.keys() == {"missing"}:
-            return {"missing": attack}
-        return {key: _poisoned(key, item, attack) for key, item in value.items()}
-    if isinstance(value, list):
-        return [poison(item, attack) for item in value]
-    return value
-
-
-def _poisoned(key: str, value: Any, attack: str) -> Any:
-    free = ("greeting", "proof", "detail", "kernel", "hostname", "name", "executable", "package")
-    if isinstance(value, str) and key in free:
-        return attack
-    if key == "lines":
-        return [*value, attack]
-    if key == "settings" and all(isinstance(item, str) for item in value.values()):
-        return {**value, "myhostname": attack}
-    return poison(value, attack)
-
-
-@pytest.mark.parametrize("attack", ATTACKS, ids=["html", "escapes", "bidi", "quotes", "long"])
-def test_hostile_text_is_harmless_in_every_format(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], attack: str
-) -> None:
-    evidence = tmp_path / "evidence"
-    shutil.copytree(RECORDED, evidence)
-    for name in ("legacy", "good"):
-        for file in (evidence / name).iterdir():
-            document = json.loads(file.read_text())
-            file.write_text(json.dumps(poison(document, attack)))
-    status = cli.main(["judge", str(evidence), "--output", str(tmp_path), "--fail-on", "never"])
-    said = capsys.readouterr().out
-    assert status == cli.OK
-    for file in tmp_path.rglob("*.html"):
-        _is_harmless(file.read_text(), said)
-    assert max(map(len, said.splitlines())) <= 100
-
-
-def _is_harmless(html: str, said: str) -> None:
-    clean = Page()
-    clean.feed(html)
-    assert "\x1b" not in said + html
-    assert "\u202e" not in said + html
-    assert clean.tags.isdisjoint({"img", "iframe", "object"})
+def html(text: str) -> None:
+    page = Page(text)
+    assert page.tags.isdisjoint({"img", "iframe", "object"})
     # The page's own script, which its policy allows by its digest, is the only one.
-    assert html.lower().count("<script") == 1
-    assert not any(attribute.startswith("on") for attribute in clean.attributes)
-    assert str(1234 * 9876) not in html
-    assert len(html) < 10_000_000
+    assert text.lower().count("<script") == 1
+    assert not any(attribute.startswith("on") for attribute in page.attributes)
+    assert str(1234 * 9876) not in text
+
+
+def terminal(text: str) -> None:
+    assert max(map(len, text.splitlines())) <= 100
+
+
+def spreadsheet(text: str) -> None:
+    rows = list(csv.reader(io.StringIO(text, newline=""), strict=True))
+    assert {len(row) for row in rows} == {len(rows[0])}
+    for row in rows:
+        assert not any(cell.startswith(tuple("=+-@\t\r")) for cell in row)
+
+
+def ticket(text: str) -> None:
+    page = Page(MarkdownIt("gfm-like", {"linkify": False}).render(text))
+    assert page.tags <= {"h1", "h2", "h3", "p", "ul", "li", "code", "pre", "strong"}
+    assert not page.attributes
+    assert not re.search(r"^# owned", text, re.MULTILINE) or "\n# owned" in fenced(text)
+
+
+def fenced(text: str) -> str:
+    tokens = MarkdownIt("commonmark").parse(text)
+    return "".join(f"\n{token.content}" for token in tokens if token.type == "fence")
+
+
+def ci(text: str) -> None:
+    suites = JUnitXml.fromstring(text.encode())
+    assert suites.tests is not None
+    assert "<!DOCTYPE" not in text
+
+
+def dashboard(text: str) -> None:
+    Sarif.model_validate_json(text)
+
+
+def metrics(text: str) -> None:
+    families = {family.name for family in metric_families(text)}
+    assert all(name.startswith("mailwitness_") for name in families)
+
+
+def data(text: str) -> None:
+    json.loads(text)
+    assert text.isascii()
+
+
+HARMLESS: dict[str, Callable[[str], None]] = {
+    "csv": spreadsheet,
+    "html": html,
+    "json": data,
+    "junit": ci,
+    "markdown": ticket,
+    "openmetrics": metrics,
+    "sarif": dashboard,
+    "text": terminal,
+}
+
+
+@pytest.fixture(scope="module", params=[*hostile.ATTACKS.values()], ids=[*hostile.ATTACKS])
+def report(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Any]:
+    folder = tmp_path_factory.mktemp("hostile")
+    evidence = hostile.evidence(folder / "evidence", request.param, "legacy", "good")
+    done = cli.main(["judge", str(evidence), "--output", str(folder), "--fail-on", "never"])
+    assert done == cli.OK
+    found: dict[str, Any] = json.loads((folder / "report.json").read_text())
+    return found
+
+
+@pytest.mark.parametrize("name", all_formats())
+def test_hostile_text_is_harmless(report: dict[str, Any], name: str) -> None:
+    text = all_formats()[name].render(report)
+    HARMLESS[name](text)
+    assert len(text) < 10_000_000
+    for sign in set(text) - set("\r\n\t"):
+        assert unicodedata.category(sign) not in ("Cc", "Cf", "Cs", "Co"), repr(sign)
 
 
 def test_the_page_fetches_nothing(tmp_path: Path) -> None:

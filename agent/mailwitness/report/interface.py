@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+LONGEST = 4000  # of one text, in characters: more than any sentence that a reader would read
+
 
 @dataclass(frozen=True)
 class Format:

@@ -17,6 +17,7 @@ from mailwitness.policy.audit import Audit, Judged
 from mailwitness.policy.engine import Finding
 from mailwitness.policy.outcome import Outcome, Severity
 from mailwitness.policy.waiver import Waiver
+from mailwitness.report.interface import LONGEST
 from mailwitness.report.worklist import roots
 from mailwitness.resolver.offer import Offer
 
@@ -30,7 +31,7 @@ MOST_NETWORKS = 64
 
 def build(audit: Audit, generated_at: str) -> Json:
     """The whole of report.json; `generated_at` is UTC, ISO 8601 with Z."""
-    hosts = [_host(judged) for judged in audit.hosts]
+    hosts = [_bounded(_host(judged)) for judged in audit.hosts]
     return {
         "schema": SCHEMA,
         "generated_at": generated_at,
@@ -47,6 +48,17 @@ def build(audit: Audit, generated_at: str) -> Json:
         "summary": summary(hosts),
         "hosts": hosts,
     }
+
+
+def _bounded(value: Any) -> Any:
+    """What evidence brings along may be of any length; a report is for reading."""
+    if isinstance(value, str):
+        return value if len(value) <= LONGEST else value[:LONGEST] + "…"
+    if isinstance(value, dict):
+        return {name: _bounded(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_bounded(item) for item in value]
+    return value
 
 
 def summary(hosts: Sequence[Json]) -> Json:

@@ -34,6 +34,7 @@ class Offer:
 class Expiry:
     """A certificate that is served, and the ports where."""
 
+    sha256: str
     not_after: str
     subject: str
     days: int  # from the evidence on; negative: expired
@@ -96,6 +97,7 @@ def expiries(report: Json) -> list[Expiry]:
     now = _moment(report["collected_at"])
     found = [
         Expiry(
+            digest,
             leaf["not_after"],
             leaf["subject"],
             (_moment(leaf["not_after"]) - now).days,

@@ -1,23 +1,28 @@
 """The summary for a terminal: at most 100 columns, the worst first."""
 
+import re
 import unicodedata
-from collections.abc import Iterable, Iterator
-from itertools import groupby
 from typing import Any
 
 from tabulate import tabulate
 
 from mailwitness.policy.outcome import Severity, few
-from mailwitness.report.interface import Format
-from mailwitness.report.worklist import follows, rank, roots, word
+from mailwitness.report.interface import LONGEST, Format
+from mailwitness.report.worklist import Task, follows, rank, roots, tasks
 
 _SEVERITIES = [level.value for level in Severity]
-_LONGEST = 4000  # of one text: more than any sentence that a reader would read
 # With tabulate's two spaces between columns both tables stay within 100 columns.
 _HOST_WIDTHS = [24, 12, 24, 30]
 _LIST_WIDTHS = [20, 16, 5, 8, 24, 16]
 _WAIVER_WIDTHS = [16, 24, 16, 10, 26]
 _FINDING_WIDTHS = [8, 16, 25, 16, 27]
+_COLOURS = {"error": 31, "critical": 31, "high": 31, "medium": 33, "low": 36}  # ECMA-48 §8.3.117
+_WORDS = re.compile(rf"^({'|'.join(_COLOURS)})(?= {{2,}})", re.MULTILINE)
+
+
+def coloured(text: str) -> str:
+    """The summary with its severities in colour, for a terminal that has any."""
+    return _WORDS.sub(lambda word: f"\x1b[1;{_COLOURS[word[1]]}m{word[1]}\x1b[0m", text)
 
 
 def _render(report: dict[str, Any]) -> str:
@@ -59,20 +64,18 @@ def _hosts(report: dict[str, Any]) -> str:
 
 
 def _findings(report: dict[str, Any]) -> str:
-    rows = []
+    rows: list[list[str]] = []
     for host in report["hosts"]:
-        failed = [finding for finding in roots(host) if finding["outcome"] in ("fail", "error")]
-        for severity, check, alike in _grouped(failed):
-            what = printable("; ".join(_unique(finding["detail"] for finding in alike)))
-            rows.append(
-                [
-                    severity,
-                    printable(host["name"]),
-                    check,
-                    "\n".join(_unique(finding["endpoint"] or "" for finding in alike)),
-                    what + _folded(host, alike),
-                ]
-            )
+        rows += (
+            [
+                task.word,
+                printable(host["name"]),
+                task.check,
+                "\n".join(task.endpoints),
+                printable("; ".join(task.details)) + _folded(host, task),
+            ]
+            for task in tasks(host)
+        )
     if not rows:
         return "No failures."
     rows.sort(key=lambda row: rank(row[0]))
@@ -113,32 +116,15 @@ def _waivers(report: dict[str, Any]) -> str:
     return tabulate(rows, headers, maxcolwidths=widths, disable_numparse=True) if rows else ""
 
 
-def _folded(host: dict[str, Any], alike: list[dict[str, Any]]) -> str:
+def _folded(host: dict[str, Any], task: Task) -> str:
     """The failures that follow from these."""
-    follow = _unique(
+    follow = dict.fromkeys(
         other["check"]
-        for finding in alike
+        for finding in task.findings
         for other in follows(host, finding)
         if other["outcome"] == "fail"
     )
     return f"\nhence {', '.join(follow)}" if follow else ""
-
-
-def _grouped(
-    findings: list[dict[str, Any]],
-) -> Iterator[tuple[str, str, list[dict[str, Any]]]]:
-    """Severity, check and its failures: one check on several endpoints is one line."""
-
-    def key(finding: dict[str, Any]) -> tuple[int, str]:
-        return rank(word(finding)), finding["check"]
-
-    for (_, check), group in groupby(sorted(findings, key=key), key=key):
-        alike = list(group)
-        yield word(alike[0]), check, alike
-
-
-def _unique(words: Iterable[str]) -> list[str]:
-    return list(dict.fromkeys(words))
 
 
 def _failures(host: dict[str, Any]) -> str:
@@ -163,8 +149,8 @@ def printable(text: str, keep: str = "") -> str:
     `keep`: the control characters that may stay, such as line ends. What is longer than any
     sentence a reader would read is cut, with a mark.
     """
-    if len(text) > _LONGEST:
-        text = text[:_LONGEST] + "…"
+    if len(text) > LONGEST:
+        text = text[:LONGEST] + "…"
     if text.isascii() and text.isprintable():  # as nearly all is, and it takes no loop to see
         return text
     return "".join(

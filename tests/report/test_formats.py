@@ -1,0 +1,90 @@
+"""Each format as it is, and as the tools that read it find it."""
+
+import csv
+import io
+
+import pytest
+from junitparser import Failure, JUnitXml, Skipped
+from pydantic import BaseModel
+from sarif_pydantic import Sarif
+
+from mailwitness.report.interface import all_formats
+from mailwitness.report.worklist import roots
+from tests.report import golden
+from tests.report.metrics import metric_families
+from tests.report.schema import validate
+
+REPORT = golden.source()
+FINDINGS = [finding for host in REPORT["hosts"] for finding in host["findings"]]
+
+
+def rendered(name: str) -> str:
+    return all_formats()[name].render(REPORT)
+
+
+@pytest.mark.parametrize("name", all_formats())
+def test_a_format_is_as_it_was(name: str) -> None:
+    validate(REPORT)
+    with golden.file(name).open(newline="") as kept:
+        assert rendered(name) == kept.read(), "if this is meant: make golden"
+
+
+def count(outcome: str) -> int:
+    return sum(finding["outcome"] == outcome for finding in FINDINGS)
+
+
+def test_csv_has_a_row_for_each_answer() -> None:
+    rows = list(csv.DictReader(io.StringIO(rendered("csv"), newline="")))
+    assert len(rows) == len(FINDINGS)
+    assert {row["host"] for row in rows} == set(golden.HOSTS)
+    assert sum(row["outcome"] == "fail" for row in rows) == count("fail")
+
+
+def test_junit_counts_as_the_report_does() -> None:
+    suites = JUnitXml.fromstring(rendered("junit").encode())
+    cases = [case for suite in suites for case in suite]
+    assert len(cases) == len(FINDINGS)
+    results = [result for case in cases for result in case.result]
+    assert sum(isinstance(result, Failure) for result in results) == count("fail")
+    left_out = count("not-assessed") + count("not-applicable")
+    assert sum(isinstance(result, Skipped) for result in results) == left_out
+    for suite in suites:
+        its = [result for case in suite for result in case.result]
+        assert suite.failures == sum(isinstance(result, Failure) for result in its)
+
+
+def test_sarif_has_what_failed_and_what_is_not_known() -> None:
+    log = Sarif.model_validate_json(rendered("sarif"))
+    assert not list(unknown(log))
+    (run,) = log.runs
+    assert run.results is not None
+    kinds = [result.kind for result in run.results]
+    assert (kinds.count("fail"), kinds.count("open")) == (count("fail"), count("not-assessed"))
+    rules = {rule.id for rule in run.tool.driver.rules or ()}
+    assert {result.rule_id for result in run.results} <= rules
+    prints = [str(result.partial_fingerprints) for result in run.results]
+    assert len(set(prints)) == len(prints)
+
+
+def unknown(model: BaseModel) -> "list[str]":
+    """Fields that SARIF does not have."""
+    found = [*(model.model_extra or {})]
+    for name in type(model).model_fields:
+        value = getattr(model, name)
+        for each in value if isinstance(value, list) else [value]:
+            if isinstance(each, BaseModel):
+                found += unknown(each)
+    return found
+
+
+def test_openmetrics_has_the_numbers_of_the_report() -> None:
+    families = {each.name: each for each in metric_families(rendered("openmetrics"))}
+    failures = {
+        (sample.labels["host"], sample.labels["severity"]): sample.value
+        for sample in families["mailwitness_failures"].samples
+    }
+    for host in REPORT["hosts"]:
+        high = [f for f in roots(host) if (f["outcome"], f["severity"]) == ("fail", "high")]
+        assert failures[host["name"], "high"] == len(high)
+    expiries = families["mailwitness_certificate_expiry_timestamp_seconds"].samples
+    assert {sample.labels["host"] for sample in expiries} == {"stale"}
