@@ -1,0 +1,1 @@
+"""How the agent gets to a host and its evidence back, whatever carries the bytes."""
