@@ -267,7 +267,7 @@ def test_shares_are_disjoint_and_whole() -> None:
 def test_a_port_that_leads_to_a_mail_port_is_an_endpoint_too() -> None:
     evidence = host(ruleset(chain("prerouting", "nat", prio=-100), REDIRECT), ("0.0.0.0", 10993))
     plan = PlannedHost("mail1", "192.0.2.10", (), (), (10993,), (), None, (), ())
-    found = correlate(plan, Witnesses(evidence, ()))
+    found = correlate(plan, Witnesses(evidence, ()), "2026-01-01T00:00:00Z")
     assert [(each.id, each.leads_to) for each in found.endpoints] == [
         ("imaps:993", 10993),
         ("smtp:10993", None),

@@ -77,7 +77,7 @@ def _hosts(folder: Path, run: Run) -> Iterator[Host]:
             )
             for vantage in run.vantages
         )
-        yield correlate(plan, Witnesses(inside, outside))
+        yield correlate(plan, Witnesses(inside, outside), run.started_at)
 
 
 def _of_host(path: Path, host: str, kind: type[_D]) -> _D | Failure:

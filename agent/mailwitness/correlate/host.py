@@ -42,6 +42,7 @@ class Host:
     endpoints: tuple[Endpoint, ...]
     filters: Filters | Missing
     allowlists: tuple[ListAnswer, ...]  # those of the plan, against each port that they name
+    run_began: str  # UTC, ISO 8601 with Z
 
     @property
     def software(self) -> tuple[Software, ...]:
@@ -55,7 +56,7 @@ class Host:
         return tuple(answer for answer in self.allowlists if answer.port == endpoint.port)
 
 
-def correlate(plan: PlannedHost, witnesses: Witnesses) -> Host:
+def correlate(plan: PlannedHost, witnesses: Witnesses, run_began: str) -> Host:
     """The host with every port that the plan, its configuration or its sockets name."""
     inside = _evidence(witnesses.inside)
     probes = tuple(
@@ -72,7 +73,19 @@ def correlate(plan: PlannedHost, witnesses: Witnesses) -> Host:
     )
     status, reason = _status(witnesses, gaps, endpoints)
     failure = witnesses.inside if isinstance(witnesses.inside, Failure) else None
-    return Host(plan, status, reason, inside, failure, probes, gaps, endpoints, its_filters, held)
+    return Host(
+        plan=plan,
+        status=status,
+        reason=reason,
+        inside=inside,
+        failure=failure,
+        probes=probes,
+        gaps=gaps,
+        endpoints=endpoints,
+        filters=its_filters,
+        allowlists=held,
+        run_began=run_began,
+    )
 
 
 def _evidence(inside: HostEvidence | Failure | Missing) -> HostEvidence | Missing:

@@ -149,7 +149,7 @@ def audit(found: HostEvidence, check: Check) -> tuple[Case, Verdict]:
         "service", (PORT,), LISTED, exclusive=True, source=None, retrieved_at=None
     )
     plan = PlannedHost("mail1", "192.0.2.10", (), (), (PORT,), (), None, (allowlist,), ())
-    judged: Judged = correlate(plan, Witnesses(found, ()))
+    judged: Judged = correlate(plan, Witnesses(found, ()), "2026-01-01T00:00:00Z")
     endpoint = next(each for each in judged.endpoints if each.port == PORT)
     case = Case(judged, _endpoint=endpoint)
     return case, check.judge(case)
