@@ -15,6 +15,7 @@ from mailwitness.policy.profile import load, names
 
 ROOT = Path(__file__).parents[1]
 ROLE = ROOT / "roles" / "mailwitness"
+SCHEDULE = ROOT / "roles" / "mailwitness_schedule"
 
 _ROLE_HEAD = """\
 # Role mailwitness
@@ -28,13 +29,24 @@ All variables are optional, and any Ansible way to set them will do.
 """
 
 
-def role_readme() -> str:
-    specs: dict[str, Any] = yaml.safe_load((ROLE / "meta" / "argument_specs.yml").read_text())
+_SCHEDULE_HEAD = """\
+# Role mailwitness_schedule
+
+Generated from `meta/argument_specs.yml`. `playbooks/schedule.yml` runs it on the control node;
+what it makes: docs/periodic.md.
+
+| variable | type | meaning |
+|---|---|---|
+"""
+
+
+def role_readme(role: Path, entry: str, head: str) -> str:
+    specs: dict[str, Any] = yaml.safe_load((role / "meta" / "argument_specs.yml").read_text())
     rows = [
         f"| `{name}` | {_type(option)} | {option['description']} |"
-        for name, option in specs["argument_specs"]["plan"]["options"].items()
+        for name, option in specs["argument_specs"][entry]["options"].items()
     ]
-    return _ROLE_HEAD + "\n".join(rows) + "\n"
+    return head + "\n".join(rows) + "\n"
 
 
 def _type(option: dict[str, Any]) -> str:
@@ -134,7 +146,8 @@ def check_index() -> str:
 
 PAGES = ROOT / "docs" / "checks"
 GENERATED: dict[Path, Callable[[], str]] = {
-    ROLE / "README.md": role_readme,
+    ROLE / "README.md": partial(role_readme, ROLE, "plan", _ROLE_HEAD),
+    SCHEDULE / "README.md": partial(role_readme, SCHEDULE, "main", _SCHEDULE_HEAD),
     PAGES / "README.md": check_index,
     **{PAGES / f"{check.id}.md": partial(check_page, check) for check in all_checks()},
 }
