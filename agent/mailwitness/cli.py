@@ -644,7 +644,9 @@ def _judged(evidence: Path, arguments: argparse.Namespace, history: History | No
     report = build(audit, now())
     _show(all_formats()["text"], report)
     if arguments.output:
-        page = _write(report, arguments.output)
+        runs = history.runs() if history else []
+        before = [run.report for run in runs if run.started_at < report["collected_at"]]
+        page = _write(report, arguments.output, before)
         print(f"\nreport: {page}")
     if history:
         print(f"saved as run {history.save(evidence, report)}")
@@ -658,10 +660,10 @@ def _show(form: Format, report: dict[str, Any]) -> None:
     sys.stdout.write(coloured(text) if colour else text)
 
 
-def _write(report: dict[str, Any], output: Path) -> Path:
+def _write(report: dict[str, Any], output: Path, before: Sequence[dict[str, Any]] = ()) -> Path:
     """report.json, index.html and a page for each host; each appears whole."""
     _write_file(output / "report.json", all_formats()["json"].render(report))
-    for name, page in pages(report):
+    for name, page in pages(report, before):
         _write_file(output / name, page)
     return output / "index.html"
 

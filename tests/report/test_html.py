@@ -126,3 +126,33 @@ def test_report_shows_one_host_alone(
     file.write_text(json.dumps(report))
     assert cli.main(["report", str(file), "--host", "good", "--format", "html"]) == cli.OK
     assert "expired.lab.example" not in capsys.readouterr().out
+
+
+def test_a_first_run_has_no_trend_and_a_later_one_its_days(report: dict[str, Any]) -> None:
+    assert "over the last" not in dict(pages(report))["index.html"]
+    earlier = {**report, "collected_at": "2026-01-01T03:00:00Z", "hosts": []}
+    earlier["summary"] = {**report["summary"], "by_severity": dict.fromkeys(Severity, 0)}
+    first, last = plots.trend([earlier], report)
+    assert (first.day, first.total, first.parts) == ("2026-01-01", 0, ())
+    assert last.total == sum(report["summary"]["by_severity"].values())
+    assert [level for level, _, _ in last.parts] == ["critical", "high", "medium", "low"]
+    assert sum(height for _, _, height in last.parts) == pytest.approx(1)
+    assert "Failures over the last 2 runs" in dict(pages(report, [earlier]))["index.html"]
+
+
+def test_what_is_borne_is_shown_with_who_bears_it(report: dict[str, Any]) -> None:
+    waiver = {
+        "check": "tls-required",
+        "hosts": ["plain"],
+        "groups": ["branch"],
+        "endpoint": None,
+        "reason": "old scanners",
+        "owner": "ops",
+        "expires": "2027-01-31",
+        "state": "active",
+    }
+    page = dict(pages({**report, "waivers": [waiver]}))["index.html"]
+    borne = page[page.index('id="waivers"') : page.index('id="plots"')]
+    for said in ("tls-required", "plain, branch", "old scanners", "ops", "2027-01-31", "active"):
+        assert said in borne
+    assert 'id="waivers"' not in dict(pages(report))["index.html"]

@@ -15,7 +15,9 @@ def _judge(case: Case) -> Verdict:
     settled([answer])
     admitted = [access for access in answer.strangers if access.share.answer is Answer.ADMITTED]
     if answer.others == "everyone":
-        return failed("everyone is admitted", witnesses(admitted))
+        families = {access.way.family for access in answer.strangers} - {*answer.open_families}
+        by = f" by IPv{answer.open_families[0]}" if families else ""
+        return failed(f"everyone is admitted{by}", witnesses(admitted))
     if admitted:
         return failed(f"admitted, too: {few(answer.admitted_others)}", witnesses(admitted))
     not_known(answer.strangers)

@@ -100,8 +100,13 @@ class ListAnswer:
         answers = {access.share.answer for access in self.strangers}
         if Answer.ADMITTED not in answers:
             return "none" if answers == {Answer.BLOCKED} else "unknown"
-        everyone = any(_nobody_kept_out(group) for group in _by_way(self.strangers))
-        return "everyone" if everyone else "some"
+        return "everyone" if self.open_families else "some"
+
+    @cached_property
+    def open_families(self) -> tuple[int, ...]:
+        """The address families, 4 or 6, by which nobody at all is kept out on some way."""
+        ways = (group for group in _by_way(self.strangers) if _nobody_kept_out(group))
+        return tuple(sorted({group[0].way.family for group in ways}))
 
     @cached_property
     def admitted_others(self) -> tuple[str, ...]:

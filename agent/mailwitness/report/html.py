@@ -2,7 +2,7 @@
 
 import base64
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from importlib import resources
 from typing import Any
@@ -19,16 +19,19 @@ from mailwitness.report.text import printable
 # Beyond, a page takes a browser too long to open: with every host's section on it (1,000 hosts:
 # 28 MB, four seconds), and with a cell for every host and requirement.
 ONE_PAGE = 200
-HEAT_MAP = 1000
+HEAT_MAP = 500
 
 
-def pages(report: dict[str, Any]) -> Iterator[tuple[str, str]]:
+def pages(
+    report: dict[str, Any], before: Sequence[dict[str, Any]] = ()
+) -> Iterator[tuple[str, str]]:
     """File names, and pages rendered as they are asked for: index.html, and one for each host.
 
-    A fleet of more than ONE_PAGE hosts has an index that leads to the hosts' pages.
+    A fleet of more than ONE_PAGE hosts has an index that leads to the hosts' pages. `before`: the
+    reports of earlier runs, the oldest first, for the trend; without their hosts.
     """
     apart = len(report["hosts"]) > ONE_PAGE
-    yield "index.html", _fleet(report, apart=apart)
+    yield "index.html", _fleet(report, before, apart=apart)
     for host in report["hosts"]:
         yield host_page(host["name"]), one_host(report, host)
 
@@ -47,10 +50,10 @@ def _render(report: dict[str, Any]) -> str:
     """A report of one host is that host's page."""
     if len(report["hosts"]) == 1:
         return one_host(report, report["hosts"][0])
-    return _fleet(report, apart=False)
+    return _fleet(report, (), apart=False)
 
 
-def _fleet(report: dict[str, Any], *, apart: bool) -> str:
+def _fleet(report: dict[str, Any], before: Sequence[dict[str, Any]], *, apart: bool) -> str:
     requirements = matrix.requirements(report)
     expiries = plots.expiries(report)
     return _template("fleet.html.j2").render(
@@ -62,6 +65,7 @@ def _fleet(report: dict[str, Any], *, apart: bool) -> str:
         columns=[each for each in requirements if not each.settled],
         settled=[each for each in requirements if each.settled],
         offers=plots.versions(report),
+        trend=plots.trend(before, report),
         expiries=expiries,
         timeline=plots.timeline(expiries),
     )

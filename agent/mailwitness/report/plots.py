@@ -7,11 +7,13 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any
 
 from mailwitness.evidence import probe
+from mailwitness.policy.outcome import Severity
 
 Json = dict[str, Any]
 
 VERSIONS = probe.VERSIONS[1:]  # SSL 2.0 has no column: it is a finding wherever it is left
 OUTDATED = frozenset(VERSIONS[:3])  # RFC 7568, RFC 8996
+_RUNS = 60  # of the trend
 _WEEKS = 2  # one bar of the timeline
 _BARS = 27  # a year, and all that is later
 
@@ -39,6 +41,15 @@ class Expiry:
     subject: str
     days: int  # from the evidence on; negative: expired
     places: tuple[tuple[str, str], ...]  # host, endpoint
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A run of the trend: failed findings from the most severe level up, as parts from 0 to 1."""
+
+    day: str
+    total: int
+    parts: tuple[tuple[str, float, float], ...]  # level, where it begins, how high it is
 
 
 @dataclass(frozen=True)
@@ -115,6 +126,22 @@ def timeline(expiring: Sequence[Expiry]) -> list[int]:
         number = 0 if each.days < 0 else min(1 + each.days // (7 * _WEEKS), _BARS)
         bars[number] += 1
     return bars
+
+
+def trend(before: Sequence[Json], report: Json) -> list[Bar]:
+    """The runs before, of which no hosts are needed, and this one; none where it is the first."""
+    runs = [*before, report][-_RUNS:]
+    counts = [run["summary"]["by_severity"] for run in runs]
+    most = max((sum(count.values()) for count in counts), default=0) or 1
+    found = []
+    for run, count in zip(runs, counts, strict=True):
+        parts, height = [], 0.0
+        for level in Severity:
+            if count[level.value]:
+                parts.append((level.value, height, count[level.value] / most))
+                height += count[level.value] / most
+        found.append(Bar(run["collected_at"][:10], sum(count.values()), tuple(parts)))
+    return found if len(found) > 1 else []
 
 
 def coverage(entry: Json) -> list[Stretch]:
