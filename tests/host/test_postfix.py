@@ -16,7 +16,7 @@ def collected(monkeypatch: pytest.MonkeyPatch, folder: str) -> Postfix:
 
 def with_settings(settings: dict[str, str]) -> Postfix:
     service = PostfixService("smtp", 25, None, "smtpd", {})
-    return Postfix("/etc/postfix", settings, (service,), Configuration((), ()), None)
+    return Postfix("/etc/postfix", settings, (service,), {}, Configuration((), ()), None)
 
 
 @pytest.mark.parametrize("release", RELEASES)
@@ -29,7 +29,17 @@ class TestConfigured:
         unknown = found.services[-1].port
         assert unknown == Missing("/etc/services knows no nosuchservice/tcp")
         assert found.services == (
-            PostfixService("smtp", 25, None, "postscreen", {}),
+            PostfixService(
+                name="smtp",
+                port=25,
+                address=None,
+                program="postscreen",
+                overrides={
+                    "postscreen_tls_security_level": "encrypt",  # its own line
+                    "smtpd_tls_ciphers": "high",  # smtpd's
+                    "tlsproxy_tls_protocols": "TLSv1.2",  # tlsproxy's, by its default
+                },
+            ),
             PostfixService(
                 name="submission",
                 port=587,

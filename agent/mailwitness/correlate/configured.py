@@ -19,6 +19,7 @@ from mailwitness.evidence.host import (
 )
 from mailwitness.evidence.missing import Missing
 from mailwitness.evidence.probe import Protocol
+from mailwitness.host import postscreen
 from mailwitness.host.dovecot import certificate_files as dovecot_certificates
 from mailwitness.host.postfix import certificate_files as postfix_certificates
 from mailwitness.resolver.library import Key
@@ -84,6 +85,7 @@ def _by_dovecot(host: HostEvidence, dovecot: Dovecot, listener: DovecotListener)
         ),
         scopes=tuple(_scopes(host, dovecot, listener, library)),
         certificates=certificates,
+        server_names={},
         files=dovecot.configuration.files,
         daemon=dovecot.daemon,
         library=library,
@@ -115,21 +117,43 @@ def _by_postfix(host: HostEvidence, postfix: Postfix, service: PostfixService) -
     settings = {**postfix.settings, **service.overrides}
     certificates = _on_disk(host, postfix_certificates(settings))
     library = host.postfix_library or Missing("which TLS library Postfix loads")
+    offer = resolver.postfix.offer(
+        settings, library, _keys(host, certificates), _sasl_mechanisms(host, settings)
+    )
+    if service.program == "postscreen" and postscreen.speaks_itself(settings):
+        of_its_own = _on_disk(host, postfix_certificates(postscreen.of_tls(settings)))
+        own = resolver.postscreen.own_offer(settings, library, _keys(host, of_its_own))
+        offer = resolver.postscreen.either(offer, own)
+        certificates = tuple(dict.fromkeys((*certificates, *of_its_own)))
     return Configured(
         product="postfix",
         source=f"postconf, {postfix.config_directory}/master.cf, service {service.name}/inet",
         settings=settings,
         main=postfix.settings,
         origins=_origins(postfix.configuration, [(), (f"{service.name}/inet",)]),
-        offer=resolver.postfix.offer(
-            settings, library, _keys(host, certificates), _sasl_mechanisms(host, settings)
-        ),
+        offer=offer,
         scopes=(),
         certificates=certificates,
+        server_names=_server_names(postfix, settings.get("tls_server_sni_maps", "")),
         files=postfix.configuration.files,
         daemon=postfix.daemon,
         library=library,
     )
+
+
+def _server_names(
+    postfix: Postfix, maps: str
+) -> dict[str, tuple[CertificateOnDisk, ...] | Missing] | Missing:
+    names = postfix.server_names.get(maps, ())
+    if isinstance(names, Missing):
+        return names
+    when = Missing("the table's entries have no times")
+    return {
+        each.name: each.certificates
+        if isinstance(each.certificates, Missing)
+        else tuple(CertificateOnDisk(maps, when, parse(pem)) for pem in each.certificates)
+        for each in names
+    }
 
 
 def _sasl_mechanisms(host: HostEvidence, settings: Mapping[str, str]) -> tuple[str, ...] | Missing:

@@ -96,8 +96,19 @@ class PostfixService:
     address: Optional[str]  # None: wherever inet_interfaces says
     program: str  # "smtpd", "postscreen"
     # What its -o settings, and what refers to them, make other than the main ones; of postscreen
-    # those of the smtpd that it passes clients on to.
+    # those of the smtpd that it passes clients on to, and of tlsproxy what begins with tlsproxy_.
     overrides: dict[str, str]
+
+
+@dataclass(frozen=True)
+class ServerName:
+    """An entry of tls_server_sni_maps; one that begins with a dot is for all names below it.
+
+    `certificates`: PEM, the first one of each chain.
+    """
+
+    name: str  # lower case
+    certificates: Union[tuple[str, ...], Missing]
 
 
 @dataclass(frozen=True)
@@ -107,6 +118,8 @@ class Postfix:
     config_directory: str
     settings: dict[str, str]  # effective and $-expanded; no secret is among the names asked for
     services: tuple[PostfixService, ...]
+    # By the value of tls_server_sni_maps that some service has.
+    server_names: dict[str, Union[tuple[ServerName, ...], Missing]]
     configuration: Configuration
     daemon: Union[Daemon, Missing, None]  # None: it does not run
 
