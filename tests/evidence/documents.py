@@ -184,7 +184,7 @@ HOST = HostEvidence(
             ),
         ),
         server_names={
-            "hash:/etc/sni": (
+            "sni": (
                 ServerName("a.example.com", (PEM,)),
                 ServerName(".b.example", DENIED),
             ),
