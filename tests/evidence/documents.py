@@ -209,7 +209,7 @@ HOST = HostEvidence(
         configuration=Configuration((), DENIED),
         daemon=None,
     ),
-    postfix_instances=(PostfixInstance(None, "/etc/postfix-out", enabled=True),),
+    postfix_instances=(PostfixInstance(None, "/etc/postfix-out", enabled=True, postfix=DENIED),),
     namespaces=(NetworkNamespace(7, ("172.17.0.2",), (ListeningSocket("::", 993, PROCESS),)),),
     sockets=(ListeningSocket("::", 25, PROCESS), ListeningSocket("0.0.0.0", 143, DENIED)),
     certificates=(

@@ -11,7 +11,7 @@ from tests.lab.description import Certificate
 from tests.resolver.cell import ADDRESSES, CLIENT
 
 NAME = "a.lab.example"  # the server name of the filter blocks
-PORTS = (25, 110, 143, 465, 587, 993, 995, 1143, 2525)
+PORTS = (25, 110, 143, 465, 587, 993, 995, 1143, 2525, 2528)
 _CERTIFICATES: Mapping[str, Literal["rsa", "rsa-1024", "ec"]] = {
     "rsa": "rsa",
     "ec": "ec",
@@ -56,6 +56,14 @@ _PROTOCOLS: tuple[str, ...] = (
 )
 _PROTOCOLS += ("!SSLv3:!TLSv1:!TLSv1.1", "!TLSv1.3", "!sslv3, tlsv1, tlsv1.1", "!TLSv1.1")
 _BOUNDS = (">=TLSv1", ">=TLSv1.2", ">=TLSv1.3", ">=TLSv1.1, <=TLSv1.2", "<=TLSv1.2")
+INSTANCE = "/etc/postfix-out"
+_OF_INSTANCE = """\
+multi_instance_enable = yes
+multi_instance_name = postfix-out
+queue_directory = /var/spool/postfix-out
+data_directory = /var/lib/postfix-out
+"""
+_OF_DEFAULT_INSTANCE = ("smtp", "submission", "465", "2525", f"{ADDRESSES[1]}:2526")
 _NOT_OF_TLSPROXY = ("smtpd_tls_auth_only", "smtpd_tls_eecdh_grade")
 _MECHANISMS = ("plain", "plain login", "login", "plain scram-sha-256", "plain anonymous")
 
@@ -80,6 +88,10 @@ def trial(suite: str, seed: str, authority: Authority, scratch: Path) -> Trial:
     files["/etc/postfix/sni"] = _sni(chance).encode()
     files["/etc/hosts"] = f"127.0.0.1 localhost\n{CLIENT} client\n".encode()
     files["/etc/resolv.conf"] = b"nameserver 127.0.0.1\n"
+    if chance.random() < 0.3:
+        files["/etc/postfix/main.cf"] += f"multi_instance_directories = {INSTANCE}\n".encode()
+        files[f"{INSTANCE}/main.cf"] = (_OF_INSTANCE + _main_cf(chance, suite)).encode()
+        files[f"{INSTANCE}/master.cf"] = _master_cf(chance, suite, ("2528",)).encode()
     if chance.random() < 0.6:
         files["/etc/ssl/openssl.cnf"] = _openssl(chance).encode()
     return Trial(suite, seed, files)
@@ -243,7 +255,7 @@ def _main_cf(chance: random.Random, suite: str) -> str:
         "maillog_file": "/var/log/mail.log",
         "smtpd_relay_restrictions": "permit_mynetworks, reject_unauth_destination",
         "smtpd_sasl_type": "dovecot",
-        "smtpd_sasl_path": "private/auth",
+        "smtpd_sasl_path": "/var/spool/postfix/private/auth",
         **_smtpd(chance, suite, share=0.5),
         **_files(chance),
         **_postscreen(chance, suite),
@@ -333,9 +345,11 @@ def _files(chance: random.Random) -> dict[str, str]:
     return found
 
 
-def _master_cf(chance: random.Random, suite: str) -> str:
+def _master_cf(
+    chance: random.Random, suite: str, services: Iterable[str] = _OF_DEFAULT_INSTANCE
+) -> str:
     lines = []
-    for service in ("smtp", "submission", "465", "2525", f"{ADDRESSES[1]}:2526"):
+    for service in services:
         settings = _smtpd(chance, suite, share=0.25)
         if service == "465":
             settings["smtpd_tls_wrappermode"] = "yes"

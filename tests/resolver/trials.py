@@ -26,12 +26,16 @@ _START = """\
 exec >/start.log 2>&1
 mkdir -p /run/dovecot /run/lock
 install -d -m 700 -o postfix /var/spool/postfix/private
-for table in $(postconf -h tls_server_sni_maps); do
-  case $table in hash:*) postmap -F "$table" ;; esac
-done
-postfix check
 dovecot
-$(postconf -h daemon_directory)/master -w
+for folder in /etc/postfix $(postconf -h multi_instance_directories); do
+  install -d -o postfix $(postconf -c $folder -h data_directory)
+  install -d $(postconf -c $folder -h queue_directory)
+  for table in $(postconf -c $folder -h tls_server_sni_maps); do
+    case $table in hash:*) postmap -c $folder -F "$table" ;; esac
+  done
+  postfix -c $folder check
+  $(postconf -h daemon_directory)/master -c $folder -w
+done
 """
 
 

@@ -38,8 +38,8 @@ def ports(host: HostEvidence) -> dict[int, Protocol]:
     if isinstance(host.dovecot, Dovecot):
         for listener in host.dovecot.listeners:
             found[listener.port] = _SERVICE_PROTOCOLS[listener.service]
-    if isinstance(host.postfix, Postfix):
-        for service in host.postfix.services:
+    for postfix in _instances(host):
+        for service in () if isinstance(postfix, Missing) else postfix.services:
             if not isinstance(service.port, Missing):
                 found[service.port] = "smtp"
     return found
@@ -50,10 +50,18 @@ def configured(host: HostEvidence, port: int) -> Configured | Missing | None:
     for listener in _listeners(host.dovecot, port):
         assert isinstance(host.dovecot, Dovecot)
         return _by_dovecot(host, host.dovecot, listener)
-    for service in _services(host.postfix, port):
-        assert isinstance(host.postfix, Postfix)
-        return _by_postfix(host, host.postfix, service)
-    for product in (host.dovecot, host.postfix):
+    instances = list(_instances(host))
+    having = [
+        postfix
+        for postfix in instances
+        if not isinstance(postfix, Missing) and any(_services(postfix, port))
+    ]
+    if len(having) > 1:
+        places = " and ".join(postfix.config_directory for postfix in having)
+        return Missing(f"several instances have this port, which are not told apart: {places}")
+    for postfix in having:
+        return _by_postfix(host, postfix, next(_services(postfix, port)))
+    for product in (host.dovecot, *instances):
         if isinstance(product, Missing):
             return product
     return None
@@ -64,9 +72,17 @@ def _listeners(dovecot: Dovecot | Missing | None, port: int) -> Iterator[Dovecot
         yield from (listener for listener in dovecot.listeners if listener.port == port)
 
 
-def _services(postfix: Postfix | Missing | None, port: int) -> Iterator[PostfixService]:
-    if isinstance(postfix, Postfix):
-        yield from (service for service in postfix.services if service.port == port)
+def _instances(host: HostEvidence) -> Iterator[Postfix | Missing]:
+    """The default one first; those that are not started are none of it."""
+    others = host.postfix_instances
+    named = () if isinstance(others, Missing) else others or ()
+    for postfix in (host.postfix, *(instance.postfix for instance in named)):
+        if postfix is not None:
+            yield postfix
+
+
+def _services(postfix: Postfix, port: int) -> Iterator[PostfixService]:
+    yield from (service for service in postfix.services if service.port == port)
 
 
 def _by_dovecot(host: HostEvidence, dovecot: Dovecot, listener: DovecotListener) -> Configured:

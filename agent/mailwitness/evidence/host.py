@@ -113,7 +113,7 @@ class ServerName:
 
 @dataclass(frozen=True)
 class Postfix:
-    """The effective settings of the default instance, as postconf(1) gives them."""
+    """The effective settings of an instance, as postconf(1) gives them."""
 
     config_directory: str
     settings: dict[str, str]  # effective and $-expanded; no secret is among the names asked for
@@ -126,11 +126,12 @@ class Postfix:
 
 @dataclass(frozen=True)
 class PostfixInstance:
-    """An instance of postmulti(1) beside the default one; its settings are not read."""
+    """An instance of postmulti(1) beside the default one."""
 
     name: Optional[str]  # None: it has none
     config_directory: str
     enabled: bool  # started with the others
+    postfix: Union[Postfix, Missing, None]  # None: it is not started
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ PARAMETERS = (
     "inet_interfaces",
     "inet_protocols",
     "mail_version",
+    "master_service_disable",
     "myhostname",
     "mynetworks",
     "smtpd_client_restrictions",
@@ -88,34 +89,38 @@ class Found:
     import_environment: str
 
 
-def postfix() -> Union[Found, Missing, None]:
-    """None: not installed. The default instance's settings; postconf needs no root for them."""
-    listed = command.run(("postconf", "-x", *PARAMETERS))
+def postfix(directory: Optional[str] = None) -> Union[Found, Missing, None]:
+    """The settings of an instance, the default one without a `directory`; needs no root.
+
+    None: Postfix is not installed.
+    """
+    postconf = ("postconf", *(("-c", directory) if directory is not None else ()))
+    listed = command.run((*postconf, "-x", *PARAMETERS))
     if isinstance(listed, command.NotInstalled):
         return None
     if isinstance(listed, Missing):
         return listed
-    directories = command.run(("postconf", "-h", "import_environment", *_DIRECTORIES))
+    directories = command.run((*postconf, "-h", "import_environment", *_DIRECTORIES))
     # Services as `name/type/field = value`, their overrides as `name/type/parameter = value`.
-    fields = command.run(("postconf", "-F"))
-    overrides = command.run(("postconf", "-Px"))
+    fields = command.run((*postconf, "-F"))
+    overrides = command.run((*postconf, "-Px"))
     for answer in (directories, fields, overrides):
         if isinstance(answer, Missing):
             return answer
     assert isinstance(directories, str)
     assert isinstance(fields, str)
     assert isinstance(overrides, str)
-    environment, directory, queue = (line.strip() for line in directories.splitlines())
+    environment, folder, queue = (line.strip() for line in directories.splitlines())
     settings = _assignments(listed)
-    services = _services(settings, _by_service(fields), _by_service(overrides))
+    services = _services(postconf, settings, _by_service(fields), _by_service(overrides))
     if isinstance(services, Missing):
         return services
     found = Postfix(
-        config_directory=directory,
+        config_directory=folder,
         settings=settings,
         services=services,
-        server_names=_server_names(directory, settings, services),
-        configuration=of_postfix(directory, PARAMETERS),
+        server_names=_server_names(folder, settings, services),
+        configuration=of_postfix(folder, PARAMETERS),
         daemon=postfix_daemon(queue),
     )
     return Found(found, tuple(_pairs(found)), environment)
@@ -178,6 +183,7 @@ def _server_names(
 
 
 def _services(
+    postconf: tuple[str, ...],
     settings: dict[str, str],
     fields: dict[_Line, dict[str, str]],
     overrides: dict[_Line, dict[str, str]],
@@ -187,8 +193,12 @@ def _services(
         program = field.get("command", "").split(maxsplit=1)[:1]
         if kind != "inet" or program not in (["smtpd"], ["postscreen"]):
             continue
+        if _switched_off(name, kind, settings):
+            continue
         address, _, port = name.rpartition(":")
-        own = _own(settings, {**_LINES.get(program[0], {}), program[0]: (name, kind)}, overrides)
+        own = _own(
+            postconf, settings, {**_LINES.get(program[0], {}), program[0]: (name, kind)}, overrides
+        )
         if isinstance(own, Missing):
             return own
         found.append(
@@ -203,13 +213,24 @@ def _services(
     return tuple(found)
 
 
+def _switched_off(name: str, kind: str, settings: Mapping[str, str]) -> bool:
+    """postconf(5), master_service_disable: the first that fits decides. New instances have it."""
+    for word in settings.get("master_service_disable", "").replace(",", " ").split():
+        if word.lstrip("!") in (kind, f"{name}/{kind}"):
+            return not word.startswith("!")
+    return False
+
+
 def _own(
-    settings: dict[str, str], lines: Mapping[str, _Line], overrides: Mapping[_Line, dict[str, str]]
+    postconf: tuple[str, ...],
+    settings: dict[str, str],
+    lines: Mapping[str, _Line],
+    overrides: Mapping[_Line, dict[str, str]],
 ) -> Union[dict[str, str], Missing]:
     """What the lines of these programs make other, of each the settings that are its own."""
     found = {}
     for program, line in lines.items():
-        own = _effective(settings, overrides.get(line, {}))
+        own = _effective(postconf, settings, overrides.get(line, {}))
         if isinstance(own, Missing):
             return own
         for name, value in own.items():
@@ -220,7 +241,7 @@ def _own(
 
 
 def _effective(
-    settings: dict[str, str], overrides: dict[str, str]
+    postconf: tuple[str, ...], settings: dict[str, str], overrides: dict[str, str]
 ) -> Union[dict[str, str], Missing]:
     """What is other for a service than for the rest: what refers to a setting follows it.
 
@@ -234,7 +255,7 @@ def _effective(
     ]
     if not options:
         return {}
-    listed = command.run(("postconf", "-x", *options, *PARAMETERS))
+    listed = command.run((*postconf, "-x", *options, *PARAMETERS))
     if isinstance(listed, Missing):
         return listed
     effective = _assignments(listed)
