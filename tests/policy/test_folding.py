@@ -208,6 +208,15 @@ def test_a_version_that_a_reload_brings_is_folded_under_the_stale_daemon(
     assert found[MODERN, "imaps:993"] == {("config-not-reloaded", "imaps:993")}
 
 
+def test_a_version_that_something_before_the_daemon_keeps_back_stands_alone(
+    evidence: Path, tmp_path: Path
+) -> None:
+    _with(evidence, "unreloaded", {"TLSv1.2": False, "TLSv1.3": False}, itself=False)
+    report = judged(evidence, tmp_path)
+    assert failing(report, "unreloaded", MODERN)
+    assert not [one for one in folded(report, "unreloaded") if one[0] == MODERN]
+
+
 def test_versions_that_the_main_setting_refuses_are_folded_under_the_override(
     evidence: Path, tmp_path: Path
 ) -> None:

@@ -111,9 +111,12 @@ def _refused_by_the_files(case: Case, legacy: Verdict) -> bool:
 
 
 def _newest_in_the_files(case: Case, _: Verdict) -> bool:
+    """Whether the daemon itself refuses it and, once reloaded, will accept it."""
     setting = case.endpoint.configured
-    return isinstance(setting, Configured) and all(
-        _says(offer, NEWEST) is True for offer in offers(setting)
+    return (
+        isinstance(setting, Configured)
+        and NEWEST not in accepted_by_itself(case)
+        and all(_says(offer, NEWEST) is True for offer in offers(setting))
     )
 
 

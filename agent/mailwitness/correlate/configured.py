@@ -160,7 +160,9 @@ def _by_postfix(host: HostEvidence, postfix: Postfix, service: PostfixService) -
 def _server_names(
     postfix: Postfix, maps: str
 ) -> dict[str, tuple[CertificateOnDisk, ...] | Missing] | Missing:
-    names = postfix.server_names.get(maps, ())
+    if not maps:
+        return {}
+    names = postfix.server_names.get(maps, Missing(f"{maps} was not looked into"))
     if isinstance(names, Missing):
         return names
     when = Missing("the table's entries have no times")
