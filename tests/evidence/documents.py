@@ -28,6 +28,7 @@ from mailwitness.evidence.host import (
     Process,
     ReversePath,
     Route,
+    ServerName,
     Software,
     Suite,
     System,
@@ -182,6 +183,13 @@ HOST = HostEvidence(
                 "[::1]:nope", DENIED, "::1", "postscreen", {"smtpd_tls_auth_only": "no"}
             ),
         ),
+        server_names={
+            "sni": (
+                ServerName("a.example.com", (PEM,)),
+                ServerName(".b.example", DENIED),
+            ),
+            "ldap": DENIED,
+        },
         configuration=Configuration(
             (ConfigurationFile("/etc/postfix/main.cf", "2024-01-01T00:00:00Z"),),
             (Assignment("smtpd_tls_auth_only", "/etc/postfix/main.cf", 7, ("smtp/inet",)),),
@@ -201,7 +209,7 @@ HOST = HostEvidence(
         configuration=Configuration((), DENIED),
         daemon=None,
     ),
-    postfix_instances=(PostfixInstance(None, "/etc/postfix-out", enabled=True),),
+    postfix_instances=(PostfixInstance(None, "/etc/postfix-out", enabled=True, postfix=DENIED),),
     namespaces=(NetworkNamespace(7, ("172.17.0.2",), (ListeningSocket("::", 993, PROCESS),)),),
     sockets=(ListeningSocket("::", 25, PROCESS), ListeningSocket("0.0.0.0", 143, DENIED)),
     certificates=(

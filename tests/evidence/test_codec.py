@@ -143,7 +143,7 @@ class TestStrictness:
         for path in places(as_json(DOCUMENTS[name])):
             if path == ("schema",):
                 continue
-            wrongs: list[object] = [[[]], {"a": []}]
+            wrongs: list[object] = [[[]], {"a": [[]]}]
             for wrong in wrongs:
                 value = as_json(DOCUMENTS[name])
                 put(value, path, wrong)
@@ -404,12 +404,10 @@ def _path(path: tuple[Any, ...]) -> str:
 
 def _is_free(path: tuple[Any, ...]) -> bool:
     """Whether the object there has keys of any name."""
-    return path[-1:] in {("settings",), ("main",), ("overrides",), ("commands",)} or path == (
-        "dovecot",
-        "settings",
-        "imap",
-    )
+    free = {"settings", "main", "overrides", "commands", "server_names"}
+    return (path[-1:] != () and path[-1] in free) or path == ("dovecot", "settings", "imap")
 
 
 def _is_free_key(path: tuple[Any, ...]) -> bool:
-    return any(step in {"settings", "main", "overrides", "commands"} for step in path[:-1])
+    names = {"settings", "main", "overrides", "commands"}
+    return any(step in names for step in path[:-1]) or path[-2:-1] == ("server_names",)

@@ -1,3 +1,5 @@
+from collections.abc import Sequence
+
 import pytest
 
 from mailwitness.evidence.host import Configuration, Postfix, PostfixService
@@ -16,7 +18,7 @@ def collected(monkeypatch: pytest.MonkeyPatch, folder: str) -> Postfix:
 
 def with_settings(settings: dict[str, str]) -> Postfix:
     service = PostfixService("smtp", 25, None, "smtpd", {})
-    return Postfix("/etc/postfix", settings, (service,), Configuration((), ()), None)
+    return Postfix("/etc/postfix", settings, (service,), {}, Configuration((), ()), None)
 
 
 @pytest.mark.parametrize("release", RELEASES)
@@ -29,7 +31,17 @@ class TestConfigured:
         unknown = found.services[-1].port
         assert unknown == Missing("/etc/services knows no nosuchservice/tcp")
         assert found.services == (
-            PostfixService("smtp", 25, None, "postscreen", {}),
+            PostfixService(
+                name="smtp",
+                port=25,
+                address=None,
+                program="postscreen",
+                overrides={
+                    "postscreen_tls_security_level": "encrypt",  # its own line
+                    "smtpd_tls_ciphers": "high",  # smtpd's
+                    "tlsproxy_tls_protocols": "TLSv1.2",  # tlsproxy's, by its default
+                },
+            ),
             PostfixService(
                 name="submission",
                 port=587,
@@ -162,3 +174,33 @@ def test_a_list_of_ciphers_is_put_together_as_smtpd_does(
 def test_a_list_that_smtpd_refuses_is_none(settings: dict[str, str]) -> None:
     lists = {"tls_high_cipherlist": "HIGH", "tls_medium_cipherlist": "MEDIUM"}
     assert cipher_lists(with_settings({**lists, **settings})) == []
+
+
+@pytest.mark.parametrize(
+    ("value", "switched_off"),
+    [
+        ("", False),
+        ("inet", True),
+        ("smtp/inet", True),
+        ("submission/inet", False),
+        ("!smtp/inet, inet", False),
+        ("inet, !smtp/inet", True),
+    ],
+)
+def test_a_service_that_master_leaves_out_listens_nowhere(
+    monkeypatch: pytest.MonkeyPatch,
+    value: str,
+    switched_off: bool,  # noqa: FBT001
+) -> None:
+    replay = Replay("bookworm/postfix")
+
+    def run(argv: Sequence[str]) -> str | Missing:
+        said = replay(argv)
+        if argv[:2] == ("postconf", "-x") and isinstance(said, str):
+            return said.replace("master_service_disable =", f"master_service_disable = {value}")
+        return said
+
+    monkeypatch.setattr(command, "run", run)
+    found = postfix()
+    assert isinstance(found, Found)
+    assert (25 not in [service.port for service in found.postfix.services]) is switched_off

@@ -55,16 +55,19 @@ def test_a_hung_doveconf_is_waited_for_once_and_costs_nothing_else(
     assert {look["port"] for look in found["running"]} >= {25, 143}
 
 
-def test_another_instance_of_postfix_is_a_gap(lab: Lab, tmp_path: Path) -> None:
+def test_another_instance_of_postfix_is_inspected(lab: Lab, tmp_path: Path) -> None:
     machine = lab.machine("legacy")
     made = "postmulti -e init; postmulti -I postfix-out -e create; postmulti -i postfix-out -e "
-    machine.run(("sh", "-c", f"{made} enable"))
+    listens = (
+        "postconf -c /etc/postfix-out -e master_service_disable=smtp/inet; "
+        "postconf -c /etc/postfix-out -M '2525/inet=2525 inet n - y - - smtpd'"
+    )
+    machine.run(("sh", "-c", f"{made} enable; {listens}"))
     try:
-        done = run(lab, tmp_path, "--limit", "legacy", "--tags", "inspect", *NOT_JUDGED)
+        run(lab, tmp_path, "--limit", "legacy", "--tags", "inspect", *NOT_JUDGED)
     finally:
         ended = "postmulti -i postfix-out -e disable; postmulti -i postfix-out -e destroy"
         machine.run(("sh", "-c", ended))
-    assert evidence(tmp_path, "legacy")["postfix_instances"] == [
-        {"name": "postfix-out", "config_directory": "/etc/postfix-out", "enabled": True}
-    ]
-    assert "postfix-out, /etc/postfix-out: not inspected" in done.host("legacy")["reason"]
+    (instance,) = evidence(tmp_path, "legacy")["postfix_instances"]
+    assert (instance["name"], instance["enabled"]) == ("postfix-out", True)
+    assert 2525 in [service["port"] for service in instance["postfix"]["services"]]

@@ -35,6 +35,11 @@ def folded(report: dict[str, Any], host: str, outcome: str = "fail") -> dict[Pla
     }
 
 
+def failing(report: dict[str, Any], host: str, check: str) -> set[str | None]:
+    (its,) = (each for each in report["hosts"] if each["name"] == host)
+    return {f["endpoint"] for f in its["findings"] if (f["check"], f["outcome"]) == (check, "fail")}
+
+
 def test_a_port_that_nobody_listens_on_is_why_there_is_no_imap(report: dict[str, Any]) -> None:
     assert folded(report, "neglected")["imap-available", None] == {
         ("listener-down", "imap:143"),
@@ -155,3 +160,112 @@ def test_a_gap_of_the_allowlist_and_a_filter_upstream_are_why_there_is_no_imap(
         ("upstream-blocked", "imap:143"),
         ("allowlist-missing", "imaps:993"),
     }
+
+
+def _with(evidence: Path, host: str, accepted: dict[str, bool], *, itself: bool = True) -> None:
+    """Let every port of the host accept or refuse these versions, for itself and others."""
+    for file in (evidence / host).glob("*.json" if itself else "probe@*.json"):
+        document = json.loads(file.read_text())
+        looks = document.get("observations", document.get("running"))
+        sessions = [look["session"] for look in looks if "versions" in look["session"]]
+        for answer in (answer for session in sessions for answer in session["versions"]):
+            answer["accepted"] = accepted.get(answer["version"], answer["accepted"])
+        file.write_text(json.dumps(document))
+
+
+@pytest.fixture
+def evidence(tmp_path: Path) -> Path:
+    shutil.copytree(RECORDED, tmp_path / "evidence")
+    return tmp_path / "evidence"
+
+
+LEGACY, MODERN = "tls-legacy-version", "tls-modern-version"
+
+
+def test_versions_that_a_reload_takes_away_are_folded_under_the_stale_daemon(
+    evidence: Path, tmp_path: Path
+) -> None:
+    _with(evidence, "unreloaded", {"TLSv1": True})
+    found = folded(judged(evidence, tmp_path), "unreloaded")
+    for endpoint in ("imap:143", "submissions:465"):
+        assert found[LEGACY, endpoint] == {("config-not-reloaded", endpoint)}
+
+
+def test_versions_that_something_before_the_daemon_adds_stand_alone(
+    evidence: Path, tmp_path: Path
+) -> None:
+    _with(evidence, "unreloaded", {"TLSv1": True}, itself=False)
+    report = judged(evidence, tmp_path)
+    assert failing(report, "unreloaded", LEGACY)
+    assert not [one for one in folded(report, "unreloaded") if one[0] == LEGACY]
+
+
+def test_a_version_that_a_reload_brings_is_folded_under_the_stale_daemon(
+    evidence: Path, tmp_path: Path
+) -> None:
+    _with(evidence, "unreloaded", {"TLSv1": True, "TLSv1.2": False, "TLSv1.3": False})
+    found = folded(judged(evidence, tmp_path), "unreloaded")
+    assert found[MODERN, "imaps:993"] == {("config-not-reloaded", "imaps:993")}
+
+
+def test_a_version_that_something_before_the_daemon_keeps_back_stands_alone(
+    evidence: Path, tmp_path: Path
+) -> None:
+    _with(evidence, "unreloaded", {"TLSv1.2": False, "TLSv1.3": False}, itself=False)
+    report = judged(evidence, tmp_path)
+    assert failing(report, "unreloaded", MODERN)
+    assert not [one for one in folded(report, "unreloaded") if one[0] == MODERN]
+
+
+def test_versions_that_the_main_setting_refuses_are_folded_under_the_override(
+    evidence: Path, tmp_path: Path
+) -> None:
+    _with(evidence, "overridden", {"TLSv1": True, "TLSv1.1": True})
+    report = judged(evidence, tmp_path)
+    override = "override-weakens", "submission:587"
+    assert folded(report, "overridden")[LEGACY, "submission:587"] == {override}
+    # The other ports have no setting of their own.
+    assert len(failing(report, "overridden", LEGACY)) > 1
+    assert [one for one in folded(report, "overridden") if one[0] == LEGACY] == [
+        (LEGACY, "submission:587")
+    ]
+
+
+def test_a_version_that_no_setting_admits_is_none_of_the_override_s(
+    evidence: Path, tmp_path: Path
+) -> None:
+    _with(evidence, "overridden", {"SSLv3": True})
+    assert (LEGACY, "submission:587") not in folded(judged(evidence, tmp_path), "overridden")
+
+
+@pytest.mark.parametrize(("main", "roots"), [("yes", {"override-weakens"}), ("no", set())])
+def test_passwords_in_the_clear_are_folded_under_the_override_that_lets_them(
+    evidence: Path, tmp_path: Path, main: str, roots: set[str]
+) -> None:
+    file = evidence / "legacy" / "host.json"
+    document = json.loads(file.read_text())
+    dovecot = document["dovecot"]
+    dovecot["main"]["disable_plaintext_auth"] = main
+    assert {its["disable_plaintext_auth"] for its in dovecot["settings"].values()} == {"no"}
+    file.write_text(json.dumps(document))
+    found = folded(judged(evidence, tmp_path), "legacy")
+    own = {check for check, _ in found.get(("auth-cleartext", "imap:143"), set())}
+    assert own == roots
+    assert {check for check, _ in found["tls-required", "imap:143"]} == (
+        roots or {"auth-cleartext"}
+    )
+
+
+def test_versions_that_the_system_bars_are_folded_under_its_policy(
+    evidence: Path, tmp_path: Path
+) -> None:
+    _with(evidence, "overridden", {"TLSv1": True, "TLSv1.2": False, "TLSv1.3": False})
+    unbarred = judged(evidence, tmp_path)
+    assert failing(unbarred, "overridden", MODERN)
+    assert (MODERN, "imaps:993") not in folded(unbarred, "overridden")
+    file = evidence / "overridden" / "host.json"
+    document = json.loads(file.read_text())
+    document["dovecot_library"]["defaults"]["maximum"] = "TLSv1.1"
+    file.write_text(json.dumps(document))
+    found = folded(judged(evidence, tmp_path), "overridden")
+    assert found[MODERN, "imaps:993"] == {("system-policy-overrides", "imaps:993")}

@@ -11,7 +11,7 @@ from tests.lab.description import Certificate
 from tests.resolver.cell import ADDRESSES, CLIENT
 
 NAME = "a.lab.example"  # the server name of the filter blocks
-PORTS = (25, 110, 143, 465, 587, 993, 995, 1143, 2525)
+PORTS = (25, 110, 143, 465, 587, 993, 995, 1143, 2525, 2528)
 _CERTIFICATES: Mapping[str, Literal["rsa", "rsa-1024", "ec"]] = {
     "rsa": "rsa",
     "ec": "ec",
@@ -56,6 +56,15 @@ _PROTOCOLS: tuple[str, ...] = (
 )
 _PROTOCOLS += ("!SSLv3:!TLSv1:!TLSv1.1", "!TLSv1.3", "!sslv3, tlsv1, tlsv1.1", "!TLSv1.1")
 _BOUNDS = (">=TLSv1", ">=TLSv1.2", ">=TLSv1.3", ">=TLSv1.1, <=TLSv1.2", "<=TLSv1.2")
+INSTANCE = "/etc/postfix-out"
+_OF_INSTANCE = """\
+multi_instance_enable = yes
+multi_instance_name = postfix-out
+queue_directory = /var/spool/postfix-out
+data_directory = /var/lib/postfix-out
+"""
+_OF_DEFAULT_INSTANCE = ("smtp", "submission", "465", "2525", f"{ADDRESSES[1]}:2526")
+_NOT_OF_TLSPROXY = ("smtpd_tls_auth_only", "smtpd_tls_eecdh_grade")
 _MECHANISMS = ("plain", "plain login", "login", "plain scram-sha-256", "plain anonymous")
 
 
@@ -76,8 +85,13 @@ def trial(suite: str, seed: str, authority: Authority, scratch: Path) -> Trial:
     files["/etc/dovecot/users"] = b"tester:{PLAIN}secret\n"
     files["/etc/postfix/main.cf"] = _main_cf(chance, suite).encode()
     files["/etc/postfix/master.cf"] = _master_cf(chance, suite).encode()
+    files["/etc/postfix/sni"] = _sni(chance).encode()
     files["/etc/hosts"] = f"127.0.0.1 localhost\n{CLIENT} client\n".encode()
     files["/etc/resolv.conf"] = b"nameserver 127.0.0.1\n"
+    if chance.random() < 0.3:
+        files["/etc/postfix/main.cf"] += f"multi_instance_directories = {INSTANCE}\n".encode()
+        files[f"{INSTANCE}/main.cf"] = (_OF_INSTANCE + _main_cf(chance, suite)).encode()
+        files[f"{INSTANCE}/master.cf"] = _master_cf(chance, suite, ("2528",)).encode()
     if chance.random() < 0.6:
         files["/etc/ssl/openssl.cnf"] = _openssl(chance).encode()
     return Trial(suite, seed, files)
@@ -171,7 +185,9 @@ def _dovecot(chance: random.Random, suite: str) -> str:
         lines += [f"auth_allow_cleartext = {value}" if new else f"disable_plaintext_auth = {value}"]
     lines += _services(chance)
     # Up to 2.3 blocks of different kinds may not give the same setting, whatever they match.
-    filters = (f"local {ADDRESSES[1]}", f"remote {CLIENT}", f"local_name {NAME}")
+    names = (NAME, "*.lab.example", f'"b.example {NAME.upper()}"', "*.example", "?.lab.example")
+    by_name = f"local_name {chance.choice(names)}"
+    filters = (f"local {ADDRESSES[1]}", f"remote {CLIENT}", by_name, by_name)
     for header in ("protocol imap", "protocol pop3", chance.choice(filters)):
         if chance.random() < 0.3:
             inner = _of_tls(chance, suite, always=header.startswith("local"))
@@ -239,10 +255,13 @@ def _main_cf(chance: random.Random, suite: str) -> str:
         "maillog_file": "/var/log/mail.log",
         "smtpd_relay_restrictions": "permit_mynetworks, reject_unauth_destination",
         "smtpd_sasl_type": "dovecot",
-        "smtpd_sasl_path": "private/auth",
+        "smtpd_sasl_path": "/var/spool/postfix/private/auth",
         **_smtpd(chance, suite, share=0.5),
         **_files(chance),
+        **_postscreen(chance, suite),
     }
+    if chance.random() < 0.4:
+        settings["tls_server_sni_maps"] = chance.choice(("hash", "texthash")) + ":/etc/postfix/sni"
     return "".join(f"{name} = {value}\n" for name, value in settings.items())
 
 
@@ -277,6 +296,35 @@ def _smtpd(chance: random.Random, suite: str, share: float) -> dict[str, str]:
     }
 
 
+def _postscreen(chance: random.Random, suite: str) -> dict[str, str]:
+    """Its own settings and tlsproxy's; without them both have smtpd's."""
+    settings = {"postscreen_greet_wait": "1s"}
+    for test in ("bare_newline", "non_smtp_command", "pipelining"):
+        if chance.random() < 0.3:
+            settings[f"postscreen_{test}_enable"] = "yes"
+    if chance.random() < 0.5:
+        of_smtpd = {**_smtpd(chance, suite, share=0.15), **_files(chance)}
+        known = ("smtpd_tls_", "smtpd_use_tls", "smtpd_enforce_tls")
+        settings |= {
+            name.replace("smtpd_", "tlsproxy_"): value
+            for name, value in of_smtpd.items()
+            if name.startswith(known) and name not in _NOT_OF_TLSPROXY
+        }
+    if chance.random() < 0.3:
+        settings["postscreen_tls_security_level"] = chance.choice(("may", "encrypt", "none"))
+    return settings
+
+
+def _sni(chance: random.Random) -> str:
+    """A table of tls_server_sni_maps."""
+    lines = [
+        f"{name} /etc/ssl/mail/{chance.choice(('rsa', 'ec', 'other'))}-both-key.pem"
+        for name in (NAME, ".lab.example", "b.example", ".example")
+        if chance.random() < 0.5
+    ]
+    return "\n".join((*lines, ""))
+
+
 def _files(chance: random.Random) -> dict[str, str]:
     folder = "/etc/ssl/mail"
     if chance.random() < 0.3:
@@ -297,16 +345,24 @@ def _files(chance: random.Random) -> dict[str, str]:
     return found
 
 
-def _master_cf(chance: random.Random, suite: str) -> str:
+def _master_cf(
+    chance: random.Random, suite: str, services: Iterable[str] = _OF_DEFAULT_INSTANCE
+) -> str:
     lines = []
-    for service in ("smtp", "submission", "465", "2525", f"{ADDRESSES[1]}:2526"):
+    for service in services:
         settings = _smtpd(chance, suite, share=0.25)
         if service == "465":
             settings["smtpd_tls_wrappermode"] = "yes"
-        lines += [f"{service} inet n - n - - smtpd"]
+        behind = service == "smtp" and chance.random() < 0.4
+        if behind:
+            lines += ["smtp inet n - n - 1 postscreen", "smtpd pass - - n - - smtpd"]
+        else:
+            lines += [f"{service} inet n - n - - smtpd"]
         for name, value in settings.items():
             lines += [f"  -o {{ {name} = {value} }}"]
     lines += [
+        "tlsproxy unix - - n - 0 tlsproxy",
+        "dnsblog unix - - n - 0 dnsblog",
         "pickup unix n - n 60 1 pickup",
         "cleanup unix n - n - 0 cleanup",
         "qmgr unix n - n 300 1 qmgr",

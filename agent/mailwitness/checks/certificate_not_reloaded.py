@@ -1,11 +1,14 @@
-"""The certificate on disk is the one that is served."""
+"""The certificate on disk is the one that is served, without a server name and for each one."""
 
 import datetime
+from collections.abc import Iterable, Iterator
 
 from mailwitness.checks._served import expires_soon, leaf_without_name
-from mailwitness.correlate.certificate import Certificate
+from mailwitness.correlate.certificate import Certificate, parse
 from mailwitness.correlate.endpoint import CertificateOnDisk, Configured, Running
 from mailwitness.evidence.missing import Missing
+from mailwitness.evidence.names import is_address
+from mailwitness.evidence.probe import Session
 from mailwitness.policy.check import Case, Check, Explains, Remedy, Scope
 from mailwitness.policy.outcome import (
     NotKnownError,
@@ -28,21 +31,54 @@ def _judge(case: Case) -> Verdict:
     running = known(endpoint.running)
     if not running.sockets:
         return not_applicable("nothing listens here")
-    session = known(known(running.observation).session)
-    now = known(leaf_without_name(session))
-    on_disk = [known(file.leaf) for file in setting.certificates]
-    if not on_disk:
+    look = known(running.observation)
+    unknown: list[NotKnownError] = []
+    for name, leaf in _served(known(look.session)):
+        files = setting.certificates_for(look.address, look.address, name)
+        try:
+            now, on_disk = known(leaf), _fingerprints(known(files))
+        except NotKnownError as error:
+            unknown.append(error)
+            continue
+        if now.fingerprint not in on_disk:
+            return _stale(setting, running, known(files), name, now)
+    if unknown:
+        raise unknown[0]
+    return passed("the certificate on disk is served")
+
+
+def _fingerprints(files: Iterable[CertificateOnDisk]) -> list[str]:
+    found = [known(file.leaf).fingerprint for file in files]
+    if not found:
         raise NotKnownError("the settings name no certificate file that was read")
-    if now.fingerprint in [leaf.fingerprint for leaf in on_disk]:
-        return passed("the certificate on disk is served")
+    return found
+
+
+def _served(session: Session) -> Iterator[tuple[str | None, Certificate | Missing]]:
+    """The leaf for a client that names no server, and for each name; an address is no name."""
+    yield None, leaf_without_name(session)
+    for chain in session.chains:
+        if chain.server_name is not None and not is_address(chain.server_name):
+            leaf = chain.leaf if isinstance(chain.leaf, Missing) else parse(chain.leaf)
+            yield chain.server_name, leaf
+
+
+def _stale(
+    setting: Configured,
+    running: Running,
+    files: Iterable[CertificateOnDisk],
+    name: str | None,
+    now: Certificate,
+) -> Verdict:
+    asked = f" for {name}" if name else ""
     return failed(
         "the files hold another certificate than the daemon serves",
         [
-            *(_on_disk(setting, file) for file in setting.certificates),
+            *(_on_disk(setting, file) for file in files),
             Witness(
                 "running",
                 _daemon(running),
-                f"serves {now.subject}, SHA-256 "
+                f"serves {now.subject}{asked}, SHA-256 "
                 f"{now.fingerprint[:16]}…, valid until {now.not_after:%Y-%m-%d}",
             ),
         ],

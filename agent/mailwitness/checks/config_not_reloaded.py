@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 
+from mailwitness.checks._versions import NEWEST, accepted_by_itself, named_in, offers
 from mailwitness.correlate.endpoint import Configured
 from mailwitness.evidence.host import ConfigurationFile, Daemon
 from mailwitness.evidence.missing import Missing
 from mailwitness.evidence.probe import Observation, Session
-from mailwitness.policy.check import Case, Check, Remedy, Scope
+from mailwitness.policy.check import Case, Check, Explains, Remedy, Scope
 from mailwitness.policy.outcome import (
     NotKnownError,
     Severity,
@@ -98,6 +99,32 @@ def _master(setting: Configured, daemon: Daemon) -> str:
     return f"{setting.product}, pid {daemon.pid}, read its files {daemon.read_at}"
 
 
+def _refused_by_the_files(case: Case, legacy: Verdict) -> bool:
+    """Whether the daemon itself accepts these versions and, once reloaded, will refuse each."""
+    setting, versions = case.endpoint.configured, named_in(legacy)
+    return (
+        isinstance(setting, Configured)
+        and bool(versions)
+        and versions <= accepted_by_itself(case)
+        and all(_says(offer, version) is False for offer in offers(setting) for version in versions)
+    )
+
+
+def _newest_in_the_files(case: Case, _: Verdict) -> bool:
+    """Whether the daemon itself refuses it and, once reloaded, will accept it."""
+    setting = case.endpoint.configured
+    return (
+        isinstance(setting, Configured)
+        and NEWEST not in accepted_by_itself(case)
+        and all(_says(offer, NEWEST) is True for offer in offers(setting))
+    )
+
+
+def _says(offer: Offer, version: str) -> bool | Missing:
+    found = offer.version(version)
+    return found if isinstance(found, Missing) else found.offered
+
+
 CHECK = Check(
     id="config-not-reloaded",
     title="A changed configuration is not in force yet",
@@ -111,6 +138,10 @@ CHECK = Check(
     scope=Scope.ENDPOINT,
     judge=_judge,
     always=True,
+    explains=(
+        Explains(("tls-legacy-version",), when=_refused_by_the_files),
+        Explains(("tls-modern-version",), when=_newest_in_the_files),
+    ),
     relay_severity=Severity.MEDIUM,
     remedies=(
         Remedy("dovecot", "", "doveconf -n >/dev/null && doveadm reload"),

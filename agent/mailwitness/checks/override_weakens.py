@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Iterator, Mapping
 
+from mailwitness import resolver
+from mailwitness.checks._versions import named_in
 from mailwitness.correlate.endpoint import RELAY_PORT, Configured
 from mailwitness.evidence.missing import Missing
 from mailwitness.host.postfix_ciphers import enforces_tls
-from mailwitness.policy.check import Case, Check, Remedy, Scope
+from mailwitness.policy.check import Case, Check, Explains, Remedy, Scope
 from mailwitness.policy.outcome import (
     Severity,
     Verdict,
@@ -52,36 +54,59 @@ _STRENGTHS: Mapping[str, _Strength] = {
 }
 
 
+_ADMITTED = {
+    "dovecot": resolver.dovecot.admitted_versions,
+    "postfix": resolver.postfix.admitted_versions,
+}
+# Each with the value with which no password is taken before TLS.
+_NOT_IN_CLEAR = {
+    "auth_allow_cleartext": "no",
+    "disable_plaintext_auth": "yes",
+    "smtpd_tls_auth_only": "yes",
+    "smtpd_tls_security_level": "encrypt",
+    "ssl": "required",
+}
+
+
 def _judge(case: Case) -> Verdict:
     setting = known(case.endpoint.configured)
     if setting is None:
         return not_applicable("nothing is configured here")
-    narrower = [(setting.source, setting.settings)]
     for scope in setting.scopes:
         known(scope.offer.tls)
-        narrower.append((f"the block {scope.where}", scope.settings))
     weaker = [
         witness
-        for where, settings in narrower
-        for witness in _weaker(case.endpoint.port, setting, where, settings)
+        for where, settings in _narrower(setting)
+        for witness in _witnesses(case.endpoint.port, setting, where, settings)
     ]
     if weaker:
         return failed("a setting of its own is weaker than the main one", weaker)
     return passed("nothing of its own is weaker than the main settings")
 
 
-def _weaker(
+def _narrower(setting: Configured) -> Iterator[tuple[str, Mapping[str, str]]]:
+    """The settings of this listener, and of each block for some of its clients."""
+    yield setting.source, setting.settings
+    yield from ((f"the block {scope.where}", scope.settings) for scope in setting.scopes)
+
+
+def _witnesses(
     port: int, setting: Configured, where: str, settings: Mapping[str, str]
 ) -> Iterator[Witness]:
-    for name, strength in _STRENGTHS.items():
-        main, own = setting.main.get(name), settings.get(name)
-        if main is None or own is None or own == main or not _in_force(port, name, settings):
-            continue
-        was, now = strength(main, setting.main), strength(own, settings)
-        if was is not None and now is not None and now < was:
-            yield Witness(
-                "configured", f"{where}, {setting.origin(name)}", f"{name} = {own}, main: {main}"
-            )
+    for name in _weaker(port, setting.main, settings):
+        source = f"{where}, {setting.origin(name)}"
+        yield Witness(
+            "configured", source, f"{name} = {settings[name]}, main: {setting.main[name]}"
+        )
+
+
+def _weaker(port: int, main: Mapping[str, str], own: Mapping[str, str]) -> Iterator[str]:
+    """The names of the settings that are weaker than the main ones."""
+    for name in sorted(_STRENGTHS.keys() & main.keys() & own.keys()):
+        if own[name] != main[name] and _in_force(port, name, own):
+            was, now = _STRENGTHS[name](main[name], main), _STRENGTHS[name](own[name], own)
+            if was is not None and now is not None and now < was:
+                yield name
 
 
 def _in_force(port: int, name: str, settings: Mapping[str, str]) -> bool:
@@ -92,6 +117,32 @@ def _in_force(port: int, name: str, settings: Mapping[str, str]) -> bool:
     if name.endswith(("_protocols", "_ciphers")):
         return name.startswith("smtpd_tls_mandatory_") == enforces_tls(settings)
     return True
+
+
+def _main_refuses(case: Case, legacy: Verdict) -> bool:
+    """Whether the override admits these versions, and nothing does with the main values."""
+    setting, versions = case.endpoint.configured, named_in(legacy)
+    if not isinstance(setting, Configured) or not versions:
+        return False
+    admitted: set[str] = set()
+    for _, own in _narrower(setting):
+        weaker = _weaker(case.endpoint.port, setting.main, own)
+        restored = {**own, **{name: setting.main[name] for name in weaker}}
+        before, after = (_ADMITTED[setting.product](settings) for settings in (own, restored))
+        if isinstance(before, Missing) or isinstance(after, Missing) or versions & after:
+            return False
+        admitted |= before
+    return versions <= admitted
+
+
+def _main_keeps_passwords_in_tls(case: Case, _: Verdict) -> bool:
+    """Whether one of the weaker settings is, outside, what keeps passwords out of the clear."""
+    setting = case.endpoint.configured
+    return isinstance(setting, Configured) and any(
+        _NOT_IN_CLEAR.get(name) == setting.main[name] and not own.get("login_trusted_networks")
+        for _, own in _narrower(setting)
+        for name in _weaker(case.endpoint.port, setting.main, own)
+    )
 
 
 CHECK = Check(
@@ -107,6 +158,10 @@ CHECK = Check(
     scope=Scope.ENDPOINT,
     judge=_judge,
     always=True,
+    explains=(
+        Explains(("tls-legacy-version",), when=_main_refuses),
+        Explains(("auth-cleartext", "tls-required"), when=_main_keeps_passwords_in_tls),
+    ),
     remedies=(
         Remedy(
             "postfix",

@@ -1,6 +1,9 @@
 """The daemon's setting means what it says: nothing beneath it says otherwise."""
 
-from mailwitness.policy.check import Case, Check, Remedy, Scope
+from mailwitness.checks._versions import NEWEST, offers
+from mailwitness.correlate.endpoint import Configured
+from mailwitness.evidence.missing import Missing
+from mailwitness.policy.check import Case, Check, Explains, Remedy, Scope
 from mailwitness.policy.outcome import (
     Severity,
     Verdict,
@@ -44,6 +47,15 @@ def _judge(case: Case) -> Verdict:
     )
 
 
+def _newest_is_stopped(case: Case, _: Verdict) -> bool:
+    """What is newer than all that is offered is barred by the system alone."""
+    setting = case.endpoint.configured
+    return isinstance(setting, Configured) and all(
+        not isinstance(newest := offer.version(NEWEST), Missing) and newest.layer == "system"
+        for offer in offers(setting)
+    )
+
+
 CHECK = Check(
     id="system-policy-overrides",
     title="The system's TLS policy changes what the daemon's setting means",
@@ -58,6 +70,7 @@ CHECK = Check(
     scope=Scope.ENDPOINT,
     judge=_judge,
     always=True,
+    explains=(Explains(("tls-modern-version",), when=_newest_is_stopped),),
     remedies=(
         Remedy(
             "dovecot",
@@ -69,6 +82,7 @@ CHECK = Check(
             "dovecot",
             ">=2.3",
             "Name the version that is meant: ssl_min_protocol = TLSv1.2\n"
+            "What bars new versions (MaxProtocol, Protocol) must leave the system's file.\n"
             "Then: doveconf -n >/dev/null && doveadm reload",
         ),
         Remedy(

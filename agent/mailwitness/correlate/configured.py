@@ -19,6 +19,7 @@ from mailwitness.evidence.host import (
 )
 from mailwitness.evidence.missing import Missing
 from mailwitness.evidence.probe import Protocol
+from mailwitness.host import postscreen
 from mailwitness.host.dovecot import certificate_files as dovecot_certificates
 from mailwitness.host.postfix import certificate_files as postfix_certificates
 from mailwitness.resolver.library import Key
@@ -37,8 +38,8 @@ def ports(host: HostEvidence) -> dict[int, Protocol]:
     if isinstance(host.dovecot, Dovecot):
         for listener in host.dovecot.listeners:
             found[listener.port] = _SERVICE_PROTOCOLS[listener.service]
-    if isinstance(host.postfix, Postfix):
-        for service in host.postfix.services:
+    for postfix in _instances(host):
+        for service in () if isinstance(postfix, Missing) else postfix.services:
             if not isinstance(service.port, Missing):
                 found[service.port] = "smtp"
     return found
@@ -49,10 +50,18 @@ def configured(host: HostEvidence, port: int) -> Configured | Missing | None:
     for listener in _listeners(host.dovecot, port):
         assert isinstance(host.dovecot, Dovecot)
         return _by_dovecot(host, host.dovecot, listener)
-    for service in _services(host.postfix, port):
-        assert isinstance(host.postfix, Postfix)
-        return _by_postfix(host, host.postfix, service)
-    for product in (host.dovecot, host.postfix):
+    instances = list(_instances(host))
+    having = [
+        postfix
+        for postfix in instances
+        if not isinstance(postfix, Missing) and any(_services(postfix, port))
+    ]
+    if len(having) > 1:
+        places = " and ".join(postfix.config_directory for postfix in having)
+        return Missing(f"several instances have this port, which are not told apart: {places}")
+    for postfix in having:
+        return _by_postfix(host, postfix, next(_services(postfix, port)))
+    for product in (host.dovecot, *instances):
         if isinstance(product, Missing):
             return product
     return None
@@ -63,9 +72,17 @@ def _listeners(dovecot: Dovecot | Missing | None, port: int) -> Iterator[Dovecot
         yield from (listener for listener in dovecot.listeners if listener.port == port)
 
 
-def _services(postfix: Postfix | Missing | None, port: int) -> Iterator[PostfixService]:
-    if isinstance(postfix, Postfix):
-        yield from (service for service in postfix.services if service.port == port)
+def _instances(host: HostEvidence) -> Iterator[Postfix | Missing]:
+    """The default one first; those that are not started are none of it."""
+    others = host.postfix_instances
+    named = () if isinstance(others, Missing) else others or ()
+    for postfix in (host.postfix, *(instance.postfix for instance in named)):
+        if postfix is not None:
+            yield postfix
+
+
+def _services(postfix: Postfix, port: int) -> Iterator[PostfixService]:
+    yield from (service for service in postfix.services if service.port == port)
 
 
 def _by_dovecot(host: HostEvidence, dovecot: Dovecot, listener: DovecotListener) -> Configured:
@@ -84,6 +101,7 @@ def _by_dovecot(host: HostEvidence, dovecot: Dovecot, listener: DovecotListener)
         ),
         scopes=tuple(_scopes(host, dovecot, listener, library)),
         certificates=certificates,
+        server_names={},
         files=dovecot.configuration.files,
         daemon=dovecot.daemon,
         library=library,
@@ -115,21 +133,45 @@ def _by_postfix(host: HostEvidence, postfix: Postfix, service: PostfixService) -
     settings = {**postfix.settings, **service.overrides}
     certificates = _on_disk(host, postfix_certificates(settings))
     library = host.postfix_library or Missing("which TLS library Postfix loads")
+    offer = resolver.postfix.offer(
+        settings, library, _keys(host, certificates), _sasl_mechanisms(host, settings)
+    )
+    if service.program == "postscreen" and postscreen.speaks_itself(settings):
+        of_its_own = _on_disk(host, postfix_certificates(postscreen.of_tls(settings)))
+        own = resolver.postscreen.own_offer(settings, library, _keys(host, of_its_own))
+        offer = resolver.postscreen.either(offer, own)
+        certificates = tuple(dict.fromkeys((*certificates, *of_its_own)))
     return Configured(
         product="postfix",
         source=f"postconf, {postfix.config_directory}/master.cf, service {service.name}/inet",
         settings=settings,
         main=postfix.settings,
         origins=_origins(postfix.configuration, [(), (f"{service.name}/inet",)]),
-        offer=resolver.postfix.offer(
-            settings, library, _keys(host, certificates), _sasl_mechanisms(host, settings)
-        ),
+        offer=offer,
         scopes=(),
         certificates=certificates,
+        server_names=_server_names(postfix, settings.get("tls_server_sni_maps", "")),
         files=postfix.configuration.files,
         daemon=postfix.daemon,
         library=library,
     )
+
+
+def _server_names(
+    postfix: Postfix, maps: str
+) -> dict[str, tuple[CertificateOnDisk, ...] | Missing] | Missing:
+    if not maps:
+        return {}
+    names = postfix.server_names.get(maps, Missing(f"{maps} was not looked into"))
+    if isinstance(names, Missing):
+        return names
+    when = Missing("the table's entries have no times")
+    return {
+        each.name: each.certificates
+        if isinstance(each.certificates, Missing)
+        else tuple(CertificateOnDisk(maps, when, parse(pem)) for pem in each.certificates)
+        for each in names
+    }
 
 
 def _sasl_mechanisms(host: HostEvidence, settings: Mapping[str, str]) -> tuple[str, ...] | Missing:

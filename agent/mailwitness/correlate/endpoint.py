@@ -1,7 +1,7 @@
 """A mail port of a host with what each witness says of it."""
 
 import ipaddress
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,6 +10,7 @@ from mailwitness.correlate.filtered import Filtered
 from mailwitness.evidence.host import ConfigurationFile, Daemon, ListeningSocket, TlsLibrary
 from mailwitness.evidence.missing import Missing
 from mailwitness.evidence.probe import Observation, Protocol, Session
+from mailwitness.resolver import server_name
 from mailwitness.resolver.offer import Offer, TlsUse
 
 View = Literal["configured", "running", "filtered", "outside"]
@@ -43,15 +44,13 @@ class Scope:
         filters = {"local": self.local, "remote": self.remote, "local_name": self.local_name}
         return " ".join(f"{kind} {value}" for kind, value in filters.items() if value is not None)
 
-    def holds(self, local: str, remote: str) -> bool:
-        """Whether it is for connections between these addresses, whatever name they ask for.
-
-        A name comes too late: the handshake has begun by then, and only the certificate follows.
-        """
+    def holds(self, local: str, remote: str, name: str | None = None) -> bool:
+        """Whether it is for connections between these addresses, and for that name of SNI."""
         pairs = ((self.local, local), (self.remote, remote))
-        return self.local_name is None and all(
-            block is None or _within(address, block) for block, address in pairs
+        named = self.local_name is None or (
+            name is not None and server_name.of_dovecot(self.local_name, name)
         )
+        return named and all(block is None or _within(address, block) for block, address in pairs)
 
 
 @dataclass(frozen=True)
@@ -66,6 +65,8 @@ class Configured:
     offer: Offer  # what they make it do, for a client whom no filter block matches
     scopes: tuple[Scope, ...]
     certificates: tuple[CertificateOnDisk, ...]  # served to a client that names no server
+    # Of Postfix, by entry of tls_server_sni_maps; Dovecot has blocks for them.
+    server_names: Mapping[str, tuple[CertificateOnDisk, ...] | Missing] | Missing
     files: tuple[ConfigurationFile, ...]
     daemon: Daemon | Missing | None
     library: TlsLibrary | Missing
@@ -80,18 +81,48 @@ class Configured:
         return tuple(scope for scope in self.scopes if scope.holds(local, remote))
 
     def offer_to(self, local: str, remote: str) -> Offer:
-        """What a client at `remote` gets who comes to the host's address `local`."""
+        """What a client at `remote` gets who comes to the host's address `local`.
+
+        A name comes too late: the handshake has begun by then, and only the certificate follows.
+        """
         matching = self.matching(local, remote)
         if not matching:
             return self.offer
         if len(matching) == 1:
             return matching[0].offer
-        blocks = " and ".join(scope.where for scope in matching)
-        return Offer.unknown(Missing(f"several blocks match this client: {blocks}"))
+        return Offer.unknown(_several(matching))
+
+    def certificates_for(
+        self, local: str, remote: str, name: str | None
+    ) -> tuple[CertificateOnDisk, ...] | Missing:
+        """The files of which this client gets one, by the kinds of keys that it takes.
+
+        Args:
+            local: the host's address.
+            remote: the client's.
+            name: the server name that it sends; None: it sends none.
+        """
+        if isinstance(self.server_names, Missing):
+            return self.server_names if name else self.certificates
+        entry = server_name.of_postfix(self.server_names, name) if name else None
+        if entry is not None:
+            return self.server_names[entry]
+        matching = tuple(scope for scope in self.scopes if scope.holds(local, remote, name))
+        if not matching:
+            return self.certificates
+        if len(matching) > 1:
+            return _several(matching)
+        (scope,) = matching
+        return scope.offer.tls if isinstance(scope.offer.tls, Missing) else scope.certificates
 
     def origin(self, setting: str) -> str:
         """Where it is written, or that it is nowhere."""
         return self.origins.get(setting, "the default")
+
+
+def _several(scopes: Iterable[Scope]) -> Missing:
+    blocks = " and ".join(scope.where for scope in scopes)
+    return Missing(f"several blocks match this client: {blocks}")
 
 
 def _within(address: str, block: str) -> bool:

@@ -141,9 +141,9 @@ def _gaps(inside: HostEvidence, plan: PlannedHost) -> Iterable[str]:
             yield f"version of {item.product}: {item.version.reason}"
     instances = inside.postfix_instances
     for instance in () if isinstance(instances, Missing) else instances or ():
-        if instance.enabled:
+        if isinstance(instance.postfix, Missing):
             name = instance.name or "without a name"
-            yield f"Postfix instance {name}, {instance.config_directory}: not inspected"
+            yield f"Postfix instance {name}, {instance.config_directory}: {instance.postfix.reason}"
     certificates = inside.certificates
     parts = {
         "installed software": inside.software,

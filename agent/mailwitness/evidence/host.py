@@ -96,28 +96,42 @@ class PostfixService:
     address: Optional[str]  # None: wherever inet_interfaces says
     program: str  # "smtpd", "postscreen"
     # What its -o settings, and what refers to them, make other than the main ones; of postscreen
-    # those of the smtpd that it passes clients on to.
+    # those of the smtpd that it passes clients on to, and of tlsproxy what begins with tlsproxy_.
     overrides: dict[str, str]
 
 
 @dataclass(frozen=True)
+class ServerName:
+    """An entry of tls_server_sni_maps; one that begins with a dot is for all names below it.
+
+    `certificates`: PEM, the first one of each chain.
+    """
+
+    name: str  # lower case
+    certificates: Union[tuple[str, ...], Missing]
+
+
+@dataclass(frozen=True)
 class Postfix:
-    """The effective settings of the default instance, as postconf(1) gives them."""
+    """The effective settings of an instance, as postconf(1) gives them."""
 
     config_directory: str
     settings: dict[str, str]  # effective and $-expanded; no secret is among the names asked for
     services: tuple[PostfixService, ...]
+    # By the value of tls_server_sni_maps that some service has.
+    server_names: dict[str, Union[tuple[ServerName, ...], Missing]]
     configuration: Configuration
     daemon: Union[Daemon, Missing, None]  # None: it does not run
 
 
 @dataclass(frozen=True)
 class PostfixInstance:
-    """An instance of postmulti(1) beside the default one; its settings are not read."""
+    """An instance of postmulti(1) beside the default one."""
 
     name: Optional[str]  # None: it has none
     config_directory: str
     enabled: bool  # started with the others
+    postfix: Union[Postfix, Missing, None]  # None: it is not started
 
 
 @dataclass(frozen=True)

@@ -70,25 +70,30 @@ def inspect(request: Request, handshakes: Handshakes) -> HostEvidence:
         its_postfix = run.collect("postfix", postfix.postfix)
         its_instances = run.collect("postfix_instances", postfix_instances.postfix_instances)
         its_dovecot = run.collect("dovecot", dovecot.dovecot)
+        others = _settings(its_instances)
         held = run.collect("sockets", sockets.sockets)
         its_sockets = held if isinstance(held, Missing) else held.own
         its_certificates = run.collect(
-            "certificates", lambda: _certificates(its_postfix, its_dovecot)
+            "certificates", lambda: _certificates(its_dovecot, its_postfix, *others)
         )
         its_filters = run.collect("packet_filter", packet_filter.packet_filter)
         its_network = run.collect("network", network.network)
-        its_keys = run.collect("keys", lambda: _keys(its_postfix, its_dovecot))
+        its_keys = run.collect("keys", lambda: _keys(its_dovecot, its_postfix, *others))
         its_access = run.collect("access_control", access_control.access_control)
         running = run.collect("running", lambda: handshakes(_listeners(request, its_sockets)))
         # After the handshakes: a daemon loads its library when a client comes.
-        postfix_library = run.collect("postfix_library", lambda: _postfix_library(its_postfix))
+        postfix_library = run.collect(
+            "postfix_library", lambda: _postfix_library(its_postfix, others)
+        )
         dovecot_library = run.collect("dovecot_library", lambda: _dovecot_library(its_dovecot))
     return HostEvidence(
         host=request.host,
         system=System(*[its_system] * 4) if isinstance(its_system, Missing) else its_system,
         software=its_software,
         postfix=its_postfix.postfix if isinstance(its_postfix, postfix.Found) else its_postfix,
-        postfix_instances=its_instances,
+        postfix_instances=tuple(found.instance for found in its_instances)
+        if isinstance(its_instances, tuple)
+        else its_instances,
         dovecot=its_dovecot.dovecot if isinstance(its_dovecot, dovecot.Found) else its_dovecot,
         sockets=its_sockets,
         namespaces=held if isinstance(held, Missing) else held.namespaces,
@@ -140,31 +145,43 @@ _Postfix = Union[postfix.Found, Missing, None]
 _Dovecot = Union[dovecot.Found, Missing, None]
 
 
+def _settings(
+    instances: Union[tuple[postfix_instances.Found, ...], Missing, None],
+) -> list[postfix.Found]:
+    """Those of the instances that were inspected."""
+    found = instances if isinstance(instances, tuple) else ()
+    return [each.settings for each in found if isinstance(each.settings, postfix.Found)]
+
+
 def _certificates(
-    its_postfix: _Postfix, its_dovecot: _Dovecot
+    its_dovecot: _Dovecot, *its_postfix: _Postfix
 ) -> Union[tuple[CertificateFile, ...], Missing]:
     paths = []
-    if isinstance(its_postfix, postfix.Found):
-        paths += postfix.certificate_paths(its_postfix.postfix)
+    for instance in its_postfix:
+        if isinstance(instance, postfix.Found):
+            paths += postfix.certificate_paths(instance.postfix)
     if isinstance(its_dovecot, dovecot.Found):
         paths += [pair.certificate for pair in its_dovecot.pairs]
     return certificates.certificate_files(paths)
 
 
-def _keys(its_postfix: _Postfix, its_dovecot: _Dovecot) -> tuple[KeyFile, ...]:
-    found = (its_postfix, its_dovecot)
+def _keys(*products: Union[_Postfix, _Dovecot]) -> tuple[KeyFile, ...]:
     return keys.key_files(
         pair
-        for product in found
+        for product in products
         if isinstance(product, (postfix.Found, dovecot.Found))
         for pair in product.pairs
     )
 
 
-def _postfix_library(its: _Postfix) -> Union[TlsLibrary, Missing, None]:
+def _postfix_library(
+    its: _Postfix, others: list[postfix.Found]
+) -> Union[TlsLibrary, Missing, None]:
+    """One for all instances: they are one installation."""
     if not isinstance(its, postfix.Found):
         return its
-    return _tls_library("postfix", its, its.postfix.daemon, postfix.cipher_lists(its.postfix))
+    asked = [text for each in (its, *others) for text in postfix.cipher_lists(each.postfix)]
+    return _tls_library("postfix", its, its.postfix.daemon, asked)
 
 
 def _dovecot_library(its: _Dovecot) -> Union[TlsLibrary, Missing, None]:

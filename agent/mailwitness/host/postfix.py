@@ -1,17 +1,18 @@
 """Postfix, as postconf(1) gives it: effective settings and the services that listen."""
 
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Optional, Union
 
-from mailwitness.evidence.host import Postfix, PostfixService
+from mailwitness.evidence.host import Postfix, PostfixService, ServerName
 from mailwitness.evidence.missing import Missing
-from mailwitness.host import command
+from mailwitness.host import command, postscreen
 from mailwitness.host.configuration import of_postfix
 from mailwitness.host.daemons import postfix_daemon
 from mailwitness.host.keys import Pair, contents
 from mailwitness.host.postfix_ciphers import SECURITY_LEVEL, cipher_list
+from mailwitness.host.postfix_server_names import server_names
 from mailwitness.host.tls_library import CipherText
 
 # The parameters that bear on TLS, login and who may connect. The list is what keeps secrets
@@ -21,6 +22,7 @@ PARAMETERS = (
     "inet_interfaces",
     "inet_protocols",
     "mail_version",
+    "master_service_disable",
     "myhostname",
     "mynetworks",
     "smtpd_client_restrictions",
@@ -67,7 +69,13 @@ PARAMETERS = (
     "tls_preempt_cipherlist",
     "tls_server_sni_maps",
     "tls_ssl_options",
+    *postscreen.PARAMETERS,
 )
+_Line = tuple[str, str]  # of master.cf: the service's name and type
+# The programs that have a part in what a listening one offers, beside itself.
+_LINES: Mapping[str, Mapping[str, _Line]] = {
+    "postscreen": {"tlsproxy": ("tlsproxy", "unix"), "smtpd": ("smtpd", "pass")}
+}
 _DIRECTORIES = ("config_directory", "queue_directory")
 _CERTIFICATE_FILES = ("smtpd_tls_cert_file", "smtpd_tls_eccert_file", "smtpd_tls_dcert_file")
 
@@ -81,33 +89,38 @@ class Found:
     import_environment: str
 
 
-def postfix() -> Union[Found, Missing, None]:
-    """None: not installed. The default instance's settings; postconf needs no root for them."""
-    listed = command.run(("postconf", "-x", *PARAMETERS))
+def postfix(directory: Optional[str] = None) -> Union[Found, Missing, None]:
+    """The settings of an instance, the default one without a `directory`; needs no root.
+
+    None: Postfix is not installed.
+    """
+    postconf = ("postconf", *(("-c", directory) if directory is not None else ()))
+    listed = command.run((*postconf, "-x", *PARAMETERS))
     if isinstance(listed, command.NotInstalled):
         return None
     if isinstance(listed, Missing):
         return listed
-    directories = command.run(("postconf", "-h", "import_environment", *_DIRECTORIES))
+    directories = command.run((*postconf, "-h", "import_environment", *_DIRECTORIES))
     # Services as `name/type/field = value`, their overrides as `name/type/parameter = value`.
-    fields = command.run(("postconf", "-F"))
-    overrides = command.run(("postconf", "-Px"))
+    fields = command.run((*postconf, "-F"))
+    overrides = command.run((*postconf, "-Px"))
     for answer in (directories, fields, overrides):
         if isinstance(answer, Missing):
             return answer
     assert isinstance(directories, str)
     assert isinstance(fields, str)
     assert isinstance(overrides, str)
-    environment, directory, queue = (line.strip() for line in directories.splitlines())
+    environment, folder, queue = (line.strip() for line in directories.splitlines())
     settings = _assignments(listed)
-    services = _services(settings, _by_service(fields), _by_service(overrides))
+    services = _services(postconf, settings, _by_service(fields), _by_service(overrides))
     if isinstance(services, Missing):
         return services
     found = Postfix(
-        config_directory=directory,
+        config_directory=folder,
         settings=settings,
         services=services,
-        configuration=of_postfix(directory, PARAMETERS),
+        server_names=_server_names(folder, settings, services),
+        configuration=of_postfix(folder, PARAMETERS),
         daemon=postfix_daemon(queue),
     )
     return Found(found, tuple(_pairs(found)), environment)
@@ -152,24 +165,40 @@ def _chain_files(settings: Mapping[str, str]) -> list[str]:
     return settings.get("smtpd_tls_chain_files", "").replace(",", " ").split()
 
 
-def _scopes(found: Postfix) -> list[dict[str, str]]:
-    """The effective settings of each service."""
-    return [{**found.settings, **service.overrides} for service in found.services]
+def _scopes(found: Postfix) -> Iterator[dict[str, str]]:
+    """The effective settings of each service, and those of postscreen where it speaks itself."""
+    for service in found.services:
+        settings = {**found.settings, **service.overrides}
+        yield settings
+        if service.program == "postscreen" and postscreen.speaks_itself(settings):
+            yield postscreen.of_tls(settings)
+
+
+def _server_names(
+    directory: str, settings: dict[str, str], services: tuple[PostfixService, ...]
+) -> dict[str, Union[tuple[ServerName, ...], Missing]]:
+    name = "tls_server_sni_maps"
+    named = {{**settings, **service.overrides}.get(name, "") for service in services}
+    return {maps: server_names(directory, maps) for maps in sorted(named) if maps}
 
 
 def _services(
+    postconf: tuple[str, ...],
     settings: dict[str, str],
-    fields: dict[tuple[str, str], dict[str, str]],
-    overrides: dict[tuple[str, str], dict[str, str]],
+    fields: dict[_Line, dict[str, str]],
+    overrides: dict[_Line, dict[str, str]],
 ) -> Union[tuple[PostfixService, ...], Missing]:
     found = []
     for (name, kind), field in fields.items():
         program = field.get("command", "").split(maxsplit=1)[:1]
         if kind != "inet" or program not in (["smtpd"], ["postscreen"]):
             continue
+        if _switched_off(name, kind, settings):
+            continue
         address, _, port = name.rpartition(":")
-        owner = ("smtpd", "pass") if program == ["postscreen"] else (name, kind)
-        own = _effective(settings, overrides.get(owner, {}))
+        own = _own(
+            postconf, settings, {**_LINES.get(program[0], {}), program[0]: (name, kind)}, overrides
+        )
         if isinstance(own, Missing):
             return own
         found.append(
@@ -184,8 +213,35 @@ def _services(
     return tuple(found)
 
 
+def _switched_off(name: str, kind: str, settings: Mapping[str, str]) -> bool:
+    """postconf(5), master_service_disable: the first that fits decides. New instances have it."""
+    for word in settings.get("master_service_disable", "").replace(",", " ").split():
+        if word.lstrip("!") in (kind, f"{name}/{kind}"):
+            return not word.startswith("!")
+    return False
+
+
+def _own(
+    postconf: tuple[str, ...],
+    settings: dict[str, str],
+    lines: Mapping[str, _Line],
+    overrides: Mapping[_Line, dict[str, str]],
+) -> Union[dict[str, str], Missing]:
+    """What the lines of these programs make other, of each the settings that are its own."""
+    found = {}
+    for program, line in lines.items():
+        own = _effective(postconf, settings, overrides.get(line, {}))
+        if isinstance(own, Missing):
+            return own
+        for name, value in own.items():
+            prefix = name.partition("_")[0]
+            if program == (prefix if prefix in ("postscreen", "tlsproxy") else "smtpd"):
+                found[name] = value
+    return found
+
+
 def _effective(
-    settings: dict[str, str], overrides: dict[str, str]
+    postconf: tuple[str, ...], settings: dict[str, str], overrides: dict[str, str]
 ) -> Union[dict[str, str], Missing]:
     """What is other for a service than for the rest: what refers to a setting follows it.
 
@@ -199,7 +255,7 @@ def _effective(
     ]
     if not options:
         return {}
-    listed = command.run(("postconf", "-x", *options, *PARAMETERS))
+    listed = command.run((*postconf, "-x", *options, *PARAMETERS))
     if isinstance(listed, Missing):
         return listed
     effective = _assignments(listed)
@@ -215,8 +271,8 @@ def _port(service: str) -> Union[int, Missing]:
         return Missing(f"/etc/services knows no {service}/tcp")
 
 
-def _by_service(text: str) -> dict[tuple[str, str], dict[str, str]]:
-    found: dict[tuple[str, str], dict[str, str]] = {}
+def _by_service(text: str) -> dict[_Line, dict[str, str]]:
+    found: dict[_Line, dict[str, str]] = {}
     for key, value in _assignments(text).items():
         name, kind, field = key.rsplit("/", 2)
         found.setdefault((name, kind), {})[field] = value

@@ -169,8 +169,24 @@ def _configured(setting: Configured | Missing | None) -> Json:
         "origins": setting.origins,
         "offer": _offer(setting.offer),
         "scopes": [
-            {"where": scope.where, "offer": _offer(scope.offer)} for scope in setting.scopes
+            {
+                "where": scope.where,
+                "offer": _offer(scope.offer),
+                "certificates": [_on_disk(file) for file in scope.certificates],
+            }
+            for scope in setting.scopes
         ],
+        "server_names": _server_names(setting),
+    }
+
+
+def _server_names(setting: Configured) -> Json:
+    names = setting.server_names
+    if isinstance(names, Missing):
+        return _missing(names)
+    return {
+        name: _missing(files) if isinstance(files, Missing) else [_on_disk(file) for file in files]
+        for name, files in names.items()
     }
 
 
