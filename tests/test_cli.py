@@ -123,7 +123,7 @@ def test_report_shows_one_host_and_refuses_what_is_no_report(
     assert cli.main(["report", path, "--host", "good"]) == cli.OK
     assert "legacy" not in capsys.readouterr().out
     assert cli.main(["report", path, "--host", "nosuch"]) == cli.USAGE
-    assert "there are: allowlisted, banned" in capsys.readouterr().err
+    assert "there are: allowlisted, another" in capsys.readouterr().err
     (tmp_path / "report.json").write_text("{}")
     assert cli.main(["report", path]) == cli.USAGE
     assert "not a report of schema mailwitness/report/1" in capsys.readouterr().err

@@ -50,7 +50,7 @@ def test_a_host_that_is_not_there_is_an_error_that_names_those_that_are(
 ) -> None:
     status, _, err = run(capsys, "reach", "nosuch", "993")
     assert status == cli.USAGE
-    assert "there are: allowlisted, banned" in err
+    assert "there are: allowlisted, another" in err
 
 
 @pytest.mark.parametrize(
