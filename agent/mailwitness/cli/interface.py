@@ -1,0 +1,138 @@
+"""What the commands have in common: exit statuses, options, and how they answer."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from mailwitness.correlate import trust
+from mailwitness.evidence.missing import Missing
+from mailwitness.policy.outcome import Severity
+from mailwitness.report.interface import Format
+from mailwitness.report.text import coloured
+
+OK, FINDINGS, USAGE, NOT_AUDITED = 0, 1, 2, 3
+EXIT_STATUS = """\
+exit status:
+  0  done, and nothing failed at or above --fail-on
+  1  findings failed at or above --fail-on
+  2  the command or what it was given is wrong
+  3  a host could not be audited (unreachable, or without usable evidence)
+"""
+_STORE = "reports/history.sqlite"
+NEVER = "never"
+
+
+class UsageError(Exception):
+    """What was asked for cannot be done; the message says what to do."""
+
+
+def command(
+    commands: Any, name: str, title: str, run: Any, *parents: argparse.ArgumentParser
+) -> argparse.ArgumentParser:
+    """A command that `run` carries out: it gets the arguments and returns the exit status."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=title,
+        description=title[0].upper() + title[1:] + ".",
+        epilog=EXIT_STATUS,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        parents=list(parents),
+    )
+    parser.set_defaults(run=run)
+    return parser
+
+
+def listing(commands: Any, name: str, title: str, run: Any) -> Any:
+    """A command that lists, and has commands of its own beneath it."""
+    return command(commands, name, title, run).add_subparsers(metavar="COMMAND")
+
+
+def judging() -> argparse.ArgumentParser:
+    """What all commands that judge have in common."""
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument(
+        "--policy",
+        action="append",
+        default=[],
+        metavar="POLICY",
+        help="judge by this policy, or the one in this file, whatever the inventory says; "
+        "may be repeated (`mailwitness policies` lists them)",
+    )
+    parser.add_argument(
+        "--output", type=Path, metavar="DIR", help="write report.json, index.html and hosts/ there"
+    )
+    parser.add_argument(
+        "--fail-on",
+        choices=[*(level.value for level in Severity), NEVER],
+        default=Severity.HIGH.value,
+        help="the least severity of a failed finding that makes the exit status 1 "
+        "(default: %(default)s; never: the exit status is 0 whatever is found)",
+    )
+    parser.add_argument(
+        "--waivers", type=Path, metavar="FILE", help="in place of those of the inventory"
+    )
+    parser.add_argument(
+        "--baseline",
+        type=Path,
+        metavar="FILE",
+        help="accept what it has (made by `mailwitness baseline`), fail what is new",
+    )
+    return parser
+
+
+def storing() -> argparse.ArgumentParser:
+    """What all commands that use the store have in common."""
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument(
+        "--store",
+        default=os.environ.get("MAILWITNESS_STORE") or _STORE,
+        metavar="FILE|URL",
+        help=f"the history of runs (default: MAILWITNESS_STORE, or {_STORE})",
+    )
+    return parser
+
+
+def show(form: Format, report: dict[str, Any]) -> None:
+    """The summary in colour on a terminal, unless NO_COLOR is set (no-color.org)."""
+    text = form.render(report)
+    colour = form.name == "text" and sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    sys.stdout.write(coloured(text) if colour else text)
+
+
+def write_file(path: Path, content: str) -> None:
+    """Whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f"{path.name}.unfinished")
+    unfinished.write_text(content, "utf-8")
+    unfinished.replace(path)
+
+
+def pem(path: Path | None) -> str | None:
+    """The content of a trust store, which must be one."""
+    if path is None:
+        return None
+    try:
+        pem = path.read_text("ascii")
+    except OSError as error:
+        raise UsageError(f"--trust-store {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"--trust-store {path}: not PEM") from None
+    if isinstance(trust.given_store(pem), Missing):
+        raise UsageError(f"--trust-store {path}: no list of PEM certificates")
+    return pem
+
+
+def count(text: str) -> int:
+    """An option that is a number from 1 on."""
+    if text.isdecimal() and int(text) > 0:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is no number of runs")
+
+
+def port(text: str) -> int:
+    """An option that is a port."""
+    if text.isdigit() and 0 < int(text) < 65536:  # noqa: PLR2004
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is no port")

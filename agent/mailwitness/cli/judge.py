@@ -1,0 +1,116 @@
+"""`judge`: what the evidence of a run comes to."""
+
+import argparse
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from mailwitness.checks import all_checks
+from mailwitness.cli.history import opened
+from mailwitness.cli.interface import (
+    FINDINGS,
+    NEVER,
+    NOT_AUDITED,
+    OK,
+    UsageError,
+    command,
+    judging,
+    show,
+    storing,
+    write_file,
+)
+from mailwitness.cli.report import load_report
+from mailwitness.correlate import fleet
+from mailwitness.evidence import folder
+from mailwitness.evidence.moment import now
+from mailwitness.policy import baseline, waiver
+from mailwitness.policy.audit import Borne, judge_fleet
+from mailwitness.policy.outcome import Outcome, Severity
+from mailwitness.report.html import pages
+from mailwitness.report.interface import all_formats
+from mailwitness.report.model import build
+from mailwitness.store.database import Database
+from mailwitness.store.history import History
+
+
+def add(commands: Any) -> None:
+    """Make them known to the command line."""
+    judge = command(commands, "judge", "judge stored evidence again", _judge, judging(), storing())
+    judge.add_argument("evidence", type=Path, nargs="?", metavar="EVIDENCE_DIR")
+    judge.add_argument(
+        "--run", dest="run_name", metavar="RUN", help="of the store, in place of EVIDENCE_DIR"
+    )
+    judge.add_argument("--save", action="store_true", help="keep the run in the store")
+
+    accept = command(
+        commands, "baseline", "accept what a report fails, so that new failures show", _baseline
+    )
+    accept.add_argument("report", type=Path, metavar="REPORT_JSON")
+    accept.add_argument("output", type=Path, metavar="FILE")
+
+
+def _judge(arguments: argparse.Namespace) -> int:
+    if (arguments.evidence is None) == (arguments.run_name is None):
+        raise UsageError("give either EVIDENCE_DIR or --run RUN")
+    if arguments.run_name is None:
+        history = History(Database(arguments.store, create=True)) if arguments.save else None
+        return judged(arguments.evidence, arguments, history)
+    if arguments.save:
+        raise UsageError("--save is for new evidence; the run is in the store already")
+    history = opened(arguments)
+    with tempfile.TemporaryDirectory(prefix="mailwitness-") as temporary:
+        history.restore(history.find(arguments.run_name), Path(temporary))
+        return judged(Path(temporary), arguments)
+
+
+def judged(evidence: Path, arguments: argparse.Namespace, history: History | None = None) -> int:
+    """Judge, show, write and save as the arguments have it; the exit status."""
+    checks = all_checks()
+    given = arguments.waivers
+    files = [given] if given else sorted(folder.waivers(evidence).glob("*/*"))
+    ids = [check.id for check in checks]
+    borne = Borne(
+        tuple(each for file in files for each in waiver.read(file, ids)),
+        baseline.read(arguments.baseline) if arguments.baseline else None,
+    )
+    audit = judge_fleet(fleet.read(evidence), arguments.policy, checks, borne)
+    report = build(audit, now())
+    show(all_formats()["text"], report)
+    if arguments.output:
+        runs = history.runs() if history else []
+        before = [run.report for run in runs if run.started_at < report["collected_at"]]
+        page = _write(report, arguments.output, before)
+        print(f"\nreport: {page}")
+    if history:
+        print(f"saved as run {history.save(evidence, report)}")
+    return _status(report, arguments.fail_on)
+
+
+def _write(report: dict[str, Any], output: Path, before: Sequence[dict[str, Any]] = ()) -> Path:
+    """report.json, index.html and a page for each host; each appears whole."""
+    write_file(output / "report.json", all_formats()["json"].render(report))
+    for name, page in pages(report, before):
+        write_file(output / name, page)
+    return output / "index.html"
+
+
+def _status(report: dict[str, Any], fail_on: str) -> int:
+    if fail_on == NEVER:
+        return OK
+    threshold = Severity(fail_on).rank
+    for host in report["hosts"]:
+        for finding in host["findings"]:
+            failed = finding["outcome"] == Outcome.FAIL
+            if failed and Severity(finding["severity"]).rank <= threshold:
+                return FINDINGS
+    lost = any(host["status"] in ("unreachable", "failed") for host in report["hosts"])
+    return NOT_AUDITED if lost else OK
+
+
+def _baseline(arguments: argparse.Namespace) -> int:
+    found = baseline.of_report(load_report(arguments.report))
+    arguments.output.parent.mkdir(parents=True, exist_ok=True)
+    folder.write(arguments.output, found)
+    print(f"{arguments.output}: accepts {len(found.accepts)} failures of {found.collected_at}")
+    return OK
