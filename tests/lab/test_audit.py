@@ -110,6 +110,7 @@ def test_what_a_mailbox_connector_may_use(audited: Run) -> None:
     answers = {host["name"]: host["eligibility"][0]["answer"] for host in audited.report["hosts"]}
     assert answers == {
         "allowlisted": "eligible",  # by 143 and 465, which no list names
+        "another": "not-eligible",
         "banned": "eligible",  # the next three by the vantages that get through
         "blocked": "eligible",
         "dead": "unknown",
@@ -118,12 +119,14 @@ def test_what_a_mailbox_connector_may_use(audited: Run) -> None:
         "exposed": "eligible",
         "good": "eligible",
         "legacy": "eligible-with-exception",
+        "misnamed": "eligible-with-exception",
         "neglected": "not-eligible",
         "noroot": "eligible",
         "overridden": "eligible",
         "plain": "not-eligible",
         "proxied": "eligible",
         "screened": "eligible",
+        "sixopen": "eligible",
         "stale": "eligible",
         "unreloaded": "eligible",
     }
