@@ -231,7 +231,7 @@ class _Look:
             return first
         self.shakes_hands = bool(first.chains)
         if _with_ecdsa(first):
-            self.spoiling = (_FINITE_FIELD, (*_FINITE_FIELD, *_ECDSA))
+            self.spoiling = (_FINITE_FIELD, _ECDSA, (*_FINITE_FIELD, *_ECDSA))
         oldest, others = await asyncio.gather(
             self._alone(say_hello_of_sslv2),
             asyncio.gather(*(self._ask(everything(version)) for version in NUMBERS)),
