@@ -83,6 +83,18 @@ def test_a_fleet_with_all_that_goes_wrong_has_every_row_right(tmp_path: Path) ->
 
 
 @pytest.mark.usefixtures("debian")
+def test_a_host_that_talks_without_end_is_cut_off(tmp_path: Path) -> None:
+    with sshd.fleet(tmp_path, {"loud": "floods", "cross": "complains", "good": "sound"}) as fleet:
+        options = ("-i", str(inventory(fleet)), "--timeout", "40")
+        report = collected(tmp_path / "report", *options)
+    found = {host["name"]: (host["status"], host["reason"] or "") for host in report["hosts"]}
+    assert found["cross"] == ("failed", "no answer within 40 s")
+    assert found["loud"][0] in ("failed", "outside-only")
+    assert found["loud"][1] in ("no answer within 40 s", "it sent more than 67108864 bytes")
+    assert found["good"][0] in ("audited", "partial")
+
+
+@pytest.mark.usefixtures("debian")
 def test_a_host_key_that_is_not_known_is_not_believed(tmp_path: Path) -> None:
     with sshd.fleet(tmp_path, {"strange": "sound", "other": "sound"}) as fleet:
         strange, other = fleet.known_hosts.read_text().splitlines()
@@ -91,7 +103,8 @@ def test_a_host_key_that_is_not_known_is_not_believed(tmp_path: Path) -> None:
         report = collected(tmp_path / "report", "-i", str(inventory(fleet)))
     reasons = {host["name"]: host["reason"] for host in report["hosts"]}
     assert "host key is not known (ssh-ed25519 SHA256:" in reasons["strange"]
-    assert f"ssh-keyscan -p {fleet.ports['strange']} 127.0.0.1" in reasons["strange"]
+    scan = f"ssh-keyscan -p {fleet.ports['strange']} 127.0.0.1 >>{fleet.known_hosts}"
+    assert scan in reasons["strange"]
     assert "another than the one that is known" in reasons["other"]
     assert strange
 

@@ -24,7 +24,12 @@ _DAEMON = (
     "chroot {root} /usr/sbin/sshd -D -f /dev/null -o ListenAddress=127.0.0.1:{port} "
     "-o HostKey=/etc/ssh/lab_key -o PidFile=none {more} &"
 )
-_MORE = {"hangs": "-o ForceCommand='exec sleep 3600'"}  # after the login
+# After the login.
+_MORE = {
+    "hangs": "-o ForceCommand='exec sleep 3600'",
+    "floods": "-o ForceCommand='yes & yes >&2'",
+    "complains": "-o ForceCommand='exec yes >&2'",
+}
 
 
 @dataclass
@@ -45,7 +50,7 @@ class Fleet:
 
 @contextlib.contextmanager
 def fleet(folder: Path, kinds: dict[str, str]) -> Iterator[Fleet]:
-    """Hosts by name and kind: "sound", "down", one that "hangs", one with "no-python"."""
+    """Hosts by name and kind: "sound", "down", "no-python", or what one does after the login."""
     its = Fleet(folder, {name: _free_port() for name in kinds})
     run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", its.key)
     without = [name for name, kind in kinds.items() if kind == "no-python"]

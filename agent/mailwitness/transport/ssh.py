@@ -18,6 +18,7 @@ from mailwitness.transport.errand import Answer
 
 _CHUNK = 64 * 1024
 _MOST_SAID = 64 * 1024  # bytes of standard error
+_KNOWN_HOSTS = ("~/.ssh/known_hosts", "/etc/ssh/ssh_known_hosts")
 _CONNECT = 15.0  # seconds, for each of: TCP, the server's banner, the login
 
 
@@ -32,8 +33,9 @@ class LateError(Exception):
 class _Strict(paramiko.MissingHostKeyPolicy):
     """Nobody's key is believed that is not known."""
 
-    def __init__(self, port: int) -> None:
-        self._port = port
+    def __init__(self, its: Way) -> None:
+        self._port = its.port
+        self._file = next(iter(its.known_hosts), _KNOWN_HOSTS[0])
 
     def missing_host_key(
         self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey
@@ -43,7 +45,7 @@ class _Strict(paramiko.MissingHostKeyPolicy):
         host = hostname.strip("[]").partition("]")[0]
         raise UnreachableError(
             f"its host key is not known ({key.get_name()} SHA256:{print_}); if that is right: "
-            f"ssh-keyscan -p {self._port} {host} >>~/.ssh/known_hosts"
+            f"ssh-keyscan -p {self._port} {host} >>{self._file}"
         )
 
 
@@ -91,13 +93,13 @@ class Connection:
         rest = memoryview(data)
         sent_all = False
         while not (channel.exit_status_ready() and channel.eof_received):
-            moved = False
-            while channel.recv_ready():
+            moved, left = False, self._left()  # whoever talks without end is late, too
+            if channel.recv_ready():
                 stdout += channel.recv(_CHUNK)
                 moved = True
                 if len(stdout) > MAX_DOCUMENT_BYTES:
                     raise UnreachableError(f"it sent more than {MAX_DOCUMENT_BYTES} bytes")
-            while channel.recv_stderr_ready():
+            if channel.recv_stderr_ready():
                 stderr += channel.recv_stderr(_CHUNK)[: max(0, _MOST_SAID - len(stderr))]
                 moved = True
             if rest and channel.send_ready():
@@ -110,7 +112,7 @@ class Connection:
             if not moved:
                 if channel.closed:
                     break
-                time.sleep(min(0.02, self._left()))
+                time.sleep(min(0.02, left))
         while chunk := channel.recv(_CHUNK) if channel.recv_ready() else b"":
             stdout += chunk
         while chunk := channel.recv_stderr(_CHUNK) if channel.recv_stderr_ready() else b"":
@@ -158,7 +160,7 @@ def _client(its: Way, deadline: float, opened: contextlib.ExitStack) -> paramiko
     client = paramiko.SSHClient()
     opened.callback(client.close)
     _know(client, its.known_hosts)
-    client.set_missing_host_key_policy(_Strict(its.port))
+    client.set_missing_host_key_policy(_Strict(its))
     keys = [key for key in its.keys if Path(key).exists()]
     patience = min(_CONNECT, max(0.1, deadline - time.monotonic()))
     try:
@@ -196,7 +198,6 @@ def _client(its: Way, deadline: float, opened: contextlib.ExitStack) -> paramiko
 
 def _know(client: paramiko.SSHClient, files: Sequence[str]) -> None:
     """The host keys of the inventory's own files, or of the system's."""
-    usual = ("~/.ssh/known_hosts", "/etc/ssh/ssh_known_hosts")
-    for file in files or usual:
+    for file in files or _KNOWN_HOSTS:
         with contextlib.suppress(FileNotFoundError):
             client.load_system_host_keys(str(Path(file).expanduser()))
