@@ -1,25 +1,27 @@
-"""The hellos and sslyze on servers of OpenSSL in many configurations, held to the configuration.
+"""The hellos, sslyze and testssl.sh on servers in many configurations, held to the configuration.
 
-    python -m benchmarks.wire_agreement [--root DIR ...] [--sslyze PYTHON] [--tlslite PYTHON]
+    python -m benchmarks.wire_agreement [--root DIR ...] [--peers PYTHON] [--testssl SCRIPT]
 
 Each DIR is a file system with an OpenSSL of its own, older or newer than the machine's; PYTHON an
-interpreter that has sslyze, or tlslite-ng, which serves SSLv3 (no library at hand serves SSL 2.0).
-Prints what disagrees and why; exit status 1 where the hellos do not find what is configured, or
-sslyze finds what they do not.
+interpreter with sslyze, and with tlslite-ng: they serve SSLv2 and SSLv3, too. testssl.sh wants
+`host` or `dig`. Prints what disagrees and why; exit status 1 where the hellos do not find what is
+configured, or a peer finds what they do not, or a disagreement is not explained.
 """
 
 import argparse
-import json
-import subprocess
+import asyncio
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from tests.probe.looking import negotiated
+from tests.probe.looking import accepts_sslv2, negotiated
 from tests.probe.matrix import (
     GROUP_NAMES,
-    VERSIONS,
     Configuration,
     configurations,
     expected_suites,
@@ -28,164 +30,138 @@ from tests.probe.matrix import (
     serving,
 )
 
-# Prints, for each version, the suites that are accepted and all that sslyze knows.
-_SSLYZE = """
-import json, sys
-from sslyze import Scanner, ScanCommand, ServerNetworkLocation, ServerScanRequest
-from sslyze.plugins.openssl_cipher_suites.cipher_suites import CipherSuitesRepository
-from sslyze import TlsVersionEnum
-names = {"TLSv1": "tls_1_0", "TLSv1.1": "tls_1_1", "TLSv1.2": "tls_1_2", "TLSv1.3": "tls_1_3"}
-commands = {getattr(ScanCommand, name.upper() + "_CIPHER_SUITES") for name in names.values()}
-scanner = Scanner()
-where = ServerNetworkLocation(hostname="localhost", ip_address="127.0.0.1", port=int(sys.argv[1]))
-scanner.queue_scans([ServerScanRequest(server_location=where, scan_commands=commands)])
-(result,) = scanner.get_results()
-found = {}
-for version, name in names.items():
-    attempt = result.scan_result and getattr(result.scan_result, name + "_cipher_suites")
-    known = CipherSuitesRepository.get_all_cipher_suites(TlsVersionEnum[name.upper()])
-    accepted = attempt and attempt.result and attempt.result.accepted_cipher_suites
-    found[version] = {
-        "accepted": None if accepted is None else [one.cipher_suite.name for one in accepted],
-        "known": [suite.name for suite in known],
-    }
-print(json.dumps(found))
-"""
+from benchmarks.old_servers import OLD_SERVERS, serving_old
+from benchmarks.wire_peers import Peer, Said, sslyze, testssl
+from mailwitness.evidence.probe import VERSIONS, VersionName
+
+# Suites of SSLv2 are not enumerated by the hellos: one word stands for whichever there are.
+_SOME = frozenset({"some"})
+Suites = Mapping[VersionName, frozenset[str]]
 
 
-# Serves from SSLv3 on with these ciphers, and prints its port.
-_TLSLITE = """
-import socket, sys, threading
-from tlslite.api import HandshakeSettings, TLSConnection, X509CertChain, parsePEMKey
-folder, highest, ciphers = sys.argv[1:]
-key = parsePEMKey(open(folder + "/rsa.key").read(), private=True)
-chain = X509CertChain()
-chain.parsePemList(open(folder + "/rsa.crt").read())
-settings = HandshakeSettings()
-settings.minVersion, settings.maxVersion = (3, 0), (3, int(highest))
-settings.cipherNames, settings.macNames = ciphers.split(","), ["sha"]
-settings.keyExchangeNames = ["rsa"]
-def serve(connection):
-    try:
-        TLSConnection(connection).handshakeServer(
-            certChain=chain, privateKey=key, settings=settings
+@dataclass(frozen=True)
+class Server:
+    """One configuration: how it is served, and what is to be found."""
+
+    name: str
+    serve: Callable[[], AbstractContextManager[int]]
+    suites: Suites
+    groups: frozenset[str] = frozenset()  # none: whatever the library has
+
+
+def old(python: str, folder: Path) -> Iterator[Server]:
+    for one in OLD_SERVERS:
+        suites = {version: one.expected(version) for version in VERSIONS}
+        suites["SSLv2"] = _SOME if suites["SSLv2"] else frozenset()
+        yield Server(str(one), partial(serving_old, one, python, folder), suites)
+
+
+def of_openssl(root: "Path | None", folder: Path) -> Iterator[Server]:
+    chosen = list(configurations(root))
+    with_hybrids = Configuration("TLSv1.3", "TLSv1.3", ("ec",), "ALL", root=root)
+    if root is not None and has_hybrids(with_hybrids, folder):
+        chosen += post_quantum(root)
+    for one in chosen:
+        yield Server(
+            str(one),
+            partial(serving, one, folder),
+            {version: expected_suites(one, version) for version in VERSIONS},
+            frozenset(GROUP_NAMES.get(group, group) for group in one.groups),
         )
-    except Exception:
-        pass
-    connection.close()
-listener = socket.create_server(("127.0.0.1", 0))
-print(listener.getsockname()[1], flush=True)
-while True:
-    threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
-"""
-# Newest version, ciphers in tlslite-ng's words, and the suites that these are.
-_SSLV3 = (
-    (0, "aes128", {"TLS_RSA_WITH_AES_128_CBC_SHA"}),
-    (0, "3des,rc4", {"TLS_RSA_WITH_3DES_EDE_CBC_SHA", "TLS_RSA_WITH_RC4_128_SHA"}),
-    (1, "aes256", {"TLS_RSA_WITH_AES_256_CBC_SHA"}),
-    (3, "aes256,3des", {"TLS_RSA_WITH_AES_256_CBC_SHA", "TLS_RSA_WITH_3DES_EDE_CBC_SHA"}),
-)
-
-
-def agree_on_sslv3(python: str, folder: Path) -> Counter[str]:
-    tally: Counter[str] = Counter()
-    for highest, ciphers, names in _SSLV3:
-        argv = [python, "-c", _TLSLITE, str(folder), str(highest), ciphers]
-        with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as server:
-            assert server.stdout is not None
-            try:
-                _, found, connections = negotiated(int(server.stdout.readline()))
-            finally:
-                server.kill()
-        truth = dict.fromkeys(("SSLv3", *VERSIONS)[: highest + 1], names)
-        tally += Counter(servers=1, connections=connections, suites=len(names) * len(truth))
-        mine = {one.version: set(one.names) for one in found.suites}
-        if mine != truth:
-            tally["wrong"] += 1
-            print(f"WRONG SSLv3..3.{highest}, {ciphers}: {mine}")
-    return tally
-
-
-def sslyze(python: str, port: int) -> "dict[str, dict[str, list[str] | None]] | None":
-    ran = subprocess.run(
-        [python, "-c", _SSLYZE, str(port)],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
-    if ran.returncode:
-        return None
-    answer: dict[str, dict[str, list[str] | None]] = json.loads(ran.stdout)
-    return answer
-
-
-def compare(configuration: Configuration, folder: Path, python: "str | None") -> Counter[str]:
-    tally: Counter[str] = Counter(servers=1)
-    with serving(configuration, folder) as port:
-        _, found, connections = negotiated(port)
-        peer = sslyze(python, port) if python else None
-    tally["connections"] += connections
-    ours = {one.version: frozenset(one.names) for one in found.suites}
-    for version in VERSIONS:
-        mine, truth = ours.get(version, frozenset()), expected_suites(configuration, version)
-        tally["suites"] += len(truth)
-        if mine != truth:
-            tally["wrong"] += 1
-            print(f"WRONG {configuration}, {version}: {sorted(mine ^ truth)}")
-        if peer is None:
-            continue
-        theirs, known = peer[version]["accepted"], peer[version]["known"]
-        if theirs is None or known is None:
-            tally["sslyze: no answer"] += 1
-            continue
-        only_theirs, only_mine = set(theirs) - mine, mine - set(theirs)
-        if only_theirs:
-            tally["wrong"] += 1
-            print(f"WRONG {configuration}, {version}: sslyze alone has {sorted(only_theirs)}")
-        tally["sslyze: suites it does not know"] += len(only_mine - set(known))
-        if missed := only_mine & set(known):
-            tally["sslyze: suites it knows and missed"] += len(missed)
-            print(f"sslyze misses {configuration}, {version}: {sorted(missed)}")
-    tally["unknown"] += sum(not isinstance(one.rest, str) for one in (*found.suites, *found.groups))
-    if configuration.groups:
-        names = {GROUP_NAMES.get(group, group) for group in configuration.groups}
-        for one in found.groups:
-            if set(one.names) != names:
-                tally["wrong"] += 1
-                print(f"WRONG {configuration}, {one.version}: groups {one.names}")
-    return tally
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--root", type=Path, action="append", default=[])
-    parser.add_argument("--sslyze", metavar="PYTHON")
-    parser.add_argument("--tlslite", metavar="PYTHON")
-    arguments = parser.parse_args()
-    tally: Counter[str] = Counter()
-    for root in (None, *arguments.root):
-        with tempfile.TemporaryDirectory(dir=root and root / "tmp") as scratch:
-            folder = Path(scratch)
-            folder.chmod(0o755)
-            make_keys(folder)
-            if root is None and arguments.tlslite:
-                tally += agree_on_sslv3(arguments.tlslite, folder)
-            chosen = list(configurations(root))
-            with_hybrids = Configuration("TLSv1.3", "TLSv1.3", ("ec",), "ALL", root=root)
-            if root is not None and has_hybrids(with_hybrids, folder):
-                chosen += post_quantum(root)
-            for configuration in chosen:
-                tally += compare(configuration, folder, arguments.sslyze)
-    for what, count in tally.items():
-        print(f"{count:6} {what}")
-    return 1 if tally["wrong"] or tally["unknown"] else 0
 
 
 def has_hybrids(configuration: Configuration, folder: Path) -> bool:
     with serving(configuration, folder) as port:
         _, found, _ = negotiated(port)
     return "X25519MLKEM768" in found.groups[0].names
+
+
+def compare(server: Server, peers: Mapping[str, Peer]) -> Counter[str]:
+    """Look at one server by all means; prints what disagrees."""
+    tally: Counter[str] = Counter(servers=1, suites=sum(map(len, server.suites.values())))
+    with server.serve() as port:
+        _, found, connections = negotiated(port)
+        sslv2 = asyncio.run(accepts_sslv2(port))
+        said = {name: ask(port) for name, ask in peers.items()}
+    mine = {one.version: frozenset(one.names) for one in found.suites}
+    mine["SSLv2"] = _SOME if sslv2 else frozenset()
+    tally["connections"] += connections + 1
+    tally["unknown"] += sum(not isinstance(one.rest, str) for one in (*found.suites, *found.groups))
+    for version in VERSIONS:
+        if wrong := mine.get(version, frozenset()) ^ server.suites[version]:
+            tally["wrong"] += 1
+            print(f"WRONG {server.name}, {version}: {sorted(wrong)}")
+    for groups in found.groups if server.groups else ():
+        if set(groups.names) != server.groups:
+            tally["wrong"] += 1
+            print(f"WRONG {server.name}, {groups.version}: groups {groups.names}")
+    for name, theirs in said.items():
+        tally += hold_against(server, mine, name, theirs)
+    return tally
+
+
+def hold_against(
+    server: Server, mine: Suites, name: str, said: "Mapping[VersionName, Said] | None"
+) -> Counter[str]:
+    """What the peer `name` says; a disagreement is counted under its explanation."""
+    found: list[tuple[str, VersionName, frozenset[str]]] = []
+    none: frozenset[str] = frozenset()
+    if said is None:
+        why = "no answer: it first shakes hands with suites of its choice, which find none"
+        found += [(why, version, suites) for version, suites in mine.items()]
+        if not any(mine.values()):
+            return Counter({f"{name}: agrees that nothing is accepted": 1})
+    for version, theirs in (said or {}).items():
+        ours = mine.get(version, frozenset())
+        accepted = theirs.accepted if version != "SSLv2" else _SOME if theirs.accepted else none
+        missed = ours - accepted
+        explained = {
+            "it does not know": missed - theirs.known - _SOME,
+            "its TLS library does not offer": missed & theirs.not_offered,
+            "its TLS library lacks the only groups for": missed & theirs.without_x25519
+            if server.groups and server.groups <= {"x25519", "x448"}
+            else none,
+        }
+        found += [(why, version, suites) for why, suites in explained.items()]
+        found.append(("UNEXPLAINED: it alone finds", version, accepted - ours))
+        left = missed.difference(*explained.values())
+        found.append(("UNEXPLAINED: it misses", version, left))
+    tally: Counter[str] = Counter()
+    for why, version, suites in found:
+        if suites:
+            print(f"{name} {why} {sorted(suites)}: {server.name}, {version}")
+            tally[f"{name}: {why}"] += len(suites)
+    tally[f"{name}: agrees in every suite"] += not tally
+    return tally
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--root", type=Path, action="append", default=[])
+    parser.add_argument("--peers", metavar="PYTHON")
+    parser.add_argument("--testssl", metavar="SCRIPT", type=Path)
+    arguments = parser.parse_args()
+    peers: dict[str, Peer] = {}
+    if arguments.peers:
+        peers["sslyze"] = sslyze(arguments.peers)
+    if arguments.testssl:
+        peers["testssl.sh"] = testssl(arguments.testssl)
+    tally: Counter[str] = Counter()
+    for root in (None, *arguments.root):
+        with tempfile.TemporaryDirectory(dir=root and root / "tmp") as scratch:
+            folder = Path(scratch)
+            folder.chmod(0o755)
+            make_keys(folder)
+            servers = list(of_openssl(root, folder))
+            if root is None and arguments.peers:
+                servers = [*old(arguments.peers, folder), *servers]
+            for server in servers:
+                tally += compare(server, peers)
+                sys.stdout.flush()
+    for what, count in tally.items():
+        print(f"{count:6} {what}")
+    unexplained = any("UNEXPLAINED" in what for what in tally)
+    return int(unexplained or bool(tally["wrong"] or tally["unknown"]))
 
 
 if __name__ == "__main__":

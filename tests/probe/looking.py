@@ -21,6 +21,7 @@ from mailwitness.probe.enumeration import Answer, negotiation
 from mailwitness.probe.hello import Offer, everything
 from mailwitness.probe.limits import Limits
 from mailwitness.probe.observe import Depth, Endpoint, observe
+from mailwitness.probe.sslv2 import SSLV2, HelloOfSslv2, say_hello_of_sslv2
 
 PATIENT = Limits(connect=2, greeting=5, read=5, endpoint=20, pause=0.01, paused=0.3)
 HASTY = Limits(connect=0.5, greeting=0.5, read=0.4, endpoint=2, pause=0.01, paused=0.1, lingering=0)
@@ -78,6 +79,14 @@ def negotiated(
 
     answers, found = asyncio.run(together())
     return answers, found, connections
+
+
+async def accepts_sslv2(port: int, limits: Limits = PATIENT) -> bool:
+    """Whether a port with implicit TLS answers the hello of SSL 2.0 in kind."""
+    talks = module.Conversations(limits, asyncio.Semaphore(1), {})
+    looking = module._Look(talks, Endpoint("127.0.0.1", port, ()), "imap", "implicit")
+    answer = await looking._alone(say_hello_of_sslv2)
+    return isinstance(answer, HelloOfSslv2) and answer.version == SSLV2
 
 
 class Watch:
