@@ -88,3 +88,14 @@ def test_openmetrics_has_the_numbers_of_the_report() -> None:
         assert failures[host["name"], "high"] == len(high)
     expiries = families["mailwitness_certificate_expiry_timestamp_seconds"].samples
     assert {sample.labels["host"] for sample in expiries} == {"stale"}
+
+
+def test_a_check_that_broke_is_no_clean_host_in_the_summary() -> None:
+    (host,) = (each for each in REPORT["hosts"] if each["name"] == "plain")
+    broken = {**host["findings"][0], "outcome": "error", "causes": []}
+    hosts = [{**host, "name": "sound", "findings": []}, {**host, "findings": [broken]}]
+    shown = all_formats()["text"].render({**REPORT, "hosts": hosts}).splitlines()
+    rows = [line for line in shown if line.startswith(("plain ", "sound "))]
+    assert rows[0].startswith("plain ")
+    assert rows[0].endswith("1 error")
+    assert rows[1].endswith("none")

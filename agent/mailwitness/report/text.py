@@ -8,7 +8,7 @@ from tabulate import tabulate
 
 from mailwitness.policy.outcome import Severity, few
 from mailwitness.report.interface import LONGEST, Format
-from mailwitness.report.worklist import Task, follows, rank, roots, tasks
+from mailwitness.report.worklist import Task, follows, rank, roots, tasks, worst_first
 
 _SEVERITIES = [level.value for level in Severity]
 # With tabulate's two spaces between columns both tables stay within 100 columns.
@@ -57,7 +57,7 @@ def _hosts(report: dict[str, Any]) -> str:
             "\n".join(entry["answer"].replace("-", " ") for entry in host["eligibility"]),
             _failures(host),
         ]
-        for host in sorted(report["hosts"], key=_worst)
+        for host in worst_first(report["hosts"])
     ]
     headers = ["host", "status", "mailbox connector", "failures"]
     return tabulate(rows, headers, maxcolwidths=_HOST_WIDTHS, disable_numparse=True)
@@ -131,16 +131,11 @@ def _failures(host: dict[str, Any]) -> str:
     own = roots(host)
     failed = [f["severity"] for f in own if f["outcome"] == "fail"]
     counts = [f"{failed.count(level)} {level}" for level in _SEVERITIES if level in failed]
-    for outcome in ("waived", "accepted", "not-assessed"):
+    for outcome in ("error", "waived", "accepted", "not-assessed"):
         number = sum(f["outcome"] == outcome for f in own)
         if number:
             counts.append(f"{number} {outcome.replace('-', ' ')}")
     return ", ".join(counts) or "none"
-
-
-def _worst(host: dict[str, Any]) -> tuple[int, str]:
-    failed = [_SEVERITIES.index(f["severity"]) for f in host["findings"] if f["outcome"] == "fail"]
-    return min(failed, default=len(_SEVERITIES)), host["name"]
 
 
 def printable(text: str, keep: str = "") -> str:
