@@ -20,7 +20,7 @@ def _judge(case: Case) -> Verdict:
 
 def _tls_is_offered(case: Case, _: Verdict) -> bool:
     """Then it is these logins alone that make TLS optional."""
-    looks = list(case.endpoint.looks("outside"))
+    looks = case.endpoint.looks("outside")
     return bool(looks) and all(
         not isinstance(look.session, Missing) and look.session.offers_tls for look in looks
     )

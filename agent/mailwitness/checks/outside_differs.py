@@ -20,7 +20,7 @@ from mailwitness.policy.outcome import (
 
 def _judge(case: Case) -> Verdict:
     endpoint = case.endpoint
-    outside = list(endpoint.looks("outside"))
+    outside = endpoint.looks("outside")
     if not outside:
         for seen in endpoint.outside:
             known(seen.observation)

@@ -55,6 +55,7 @@ CHECK = Check(
     references=("RFC 8996", "RFC 7568", "RFC 9325 §3.1.1"),
     scope=Scope.LOOK,
     judge=_judge,
+    criteria="tls",
     remedies=(
         Remedy(
             "dovecot",

@@ -33,6 +33,7 @@ CHECK = Check(
     references=("RFC 9325 §3.1.1", "RFC 8997"),
     scope=Scope.LOOK,
     judge=_judge,
+    criteria="tls",
     remedies=(
         Remedy("dovecot", "<2.3", "ssl_protocols = !SSLv3 !TLSv1 !TLSv1.1"),
         Remedy(

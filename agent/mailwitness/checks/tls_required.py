@@ -39,7 +39,7 @@ def _judge(case: Case) -> Verdict:
 
 def _no_tls_is_offered(case: Case, _: Verdict) -> bool:
     """Then a login without TLS is the only one there is."""
-    looks = list(case.endpoint.looks("outside"))
+    looks = case.endpoint.looks("outside")
     return bool(looks) and all(
         not isinstance(look.session, Missing) and not look.session.offers_tls for look in looks
     )

@@ -3,6 +3,7 @@
 import ipaddress
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 from mailwitness.correlate.certificate import Certificate
@@ -177,14 +178,14 @@ class Endpoint:
         """Stable over runs: ``imaps:993``."""
         return f"{self.name}:{self.port}"
 
-    @property
+    @cached_property
     def in_service(self) -> bool:
         """Whether any witness knows of something there."""
         return (
             isinstance(self.configured, Configured)
             or self.leads_to is not None
             or (isinstance(self.running, Running) and bool(self.running.sockets))
-            or any(True for _ in self.looks("outside"))
+            or bool(self.looks("outside"))
         )
 
     def observations(self) -> Iterator[tuple[str, Observation]]:
@@ -193,14 +194,22 @@ class Endpoint:
             if not isinstance(sighting.observation, Missing):
                 yield sighting.vantage, sighting.observation
 
-    def looks(self, view: View) -> Iterator[Look]:
+    def looks(self, view: View) -> tuple[Look, ...]:
         """The connections that came about, as `view` had them."""
-        if view == "outside":
-            for vantage, seen in self.observations():
-                if seen.reach.state == "open":
-                    source = f"{vantage} to {seen.address}"
-                    yield Look("outside", source, seen.session, seen.observed_at)
-        elif view == "running" and isinstance(self.running, Running):
-            own = self.running.observation
-            if not isinstance(own, Missing) and own.reach.state == "open":
-                yield Look("running", f"the host to {own.address}", own.session, own.observed_at)
+        return self._looks.get(view, ())
+
+    @cached_property
+    def _looks(self) -> dict[View, tuple[Look, ...]]:
+        outside = [
+            _look("outside", vantage, seen)
+            for vantage, seen in self.observations()
+            if seen.reach.state == "open"
+        ]
+        own = self.running.observation if isinstance(self.running, Running) else self.running
+        if isinstance(own, Missing) or own.reach.state != "open":
+            return {"outside": tuple(outside)}
+        return {"outside": tuple(outside), "running": (_look("running", "the host", own),)}
+
+
+def _look(view: View, whose: str, seen: Observation) -> Look:
+    return Look(view, f"{whose} to {seen.address}", seen.session, seen.observed_at)

@@ -1,8 +1,10 @@
 """What is said of a port: who is admitted, who is blocked, what is undecided, and by which rule."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
+from itertools import islice
 
 from mailwitness.firewall.addresses import (
     WIDTH,
@@ -100,15 +102,31 @@ def in_order(shares: Iterable[Share]) -> tuple[Share, ...]:
 
 def networks(family: int, members: IntervalSet) -> Iterable[str]:
     """The fewest CIDR networks that make up the set, in order."""
-    width = WIDTH[family]
+    return (_network(family, *block) for block in _blocks(WIDTH[family], members))
+
+
+@lru_cache(maxsize=256)  # a host's ports mostly divide the sources alike
+def first_networks(family: int, members: IntervalSet, most: int) -> tuple[tuple[str, ...], int]:
+    """At most so many of them, and how many more there are, which nobody writes out."""
+    blocks = _blocks(WIDTH[family], members)
+    listed = tuple(_network(family, *block) for block in islice(blocks, most))
+    return listed, sum(1 for _ in blocks)
+
+
+def _blocks(width: int, members: IntervalSet) -> Iterator[tuple[int, int]]:
+    """The first address of each network, and how many of its bits are free."""
     for first, last in members.intervals(width):
         low = first
         while low <= last:
             # As large as the alignment of its start and the end of the interval allow.
             free = min((low & -low).bit_length() - 1 if low else width, width)
             free = min(free, (last - low + 1).bit_length() - 1)
-            yield f"{format_address(family, low)}/{width - free}"
+            yield low, free
             low += 1 << free
+
+
+def _network(family: int, low: int, free: int) -> str:
+    return f"{format_address(family, low)}/{WIDTH[family] - free}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from mailwitness.correlate.endpoint import RELAY_PORT, Endpoint, Look
+from mailwitness.correlate.endpoint import RELAY_PORT, Endpoint
 from mailwitness.correlate.host import Host
 from mailwitness.evidence.missing import Missing
 from mailwitness.policy.check import Case, Check, Remedy, Scope
@@ -68,10 +68,12 @@ def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     return tuple(sorted(findings, key=_worst_first))
 
 
+_PLACES = {outcome: place for place, outcome in enumerate(Outcome)}
+
+
 def _worst_first(finding: Finding) -> tuple[int, int, int, str]:
-    place = list(Outcome).index(finding.outcome)
     port = finding.endpoint.port if finding.endpoint else 0
-    return place, finding.severity.rank, port, finding.check.id
+    return _PLACES[finding.outcome], finding.severity.rank, port, finding.check.id
 
 
 def _subjects(host: Host, check: Check) -> Iterator[Endpoint | None]:
@@ -88,11 +90,14 @@ def _of_subject(
     relay = endpoint is not None and endpoint.port == RELAY_PORT
     asking = [profile for profile in profiles if profile.paragraph(check.id, relay=relay)]
     verdicts: dict[Verdict, list[str]] = {}
-    if check.always:
-        verdicts[_verdict(Case(host, None, endpoint), check)] = []
-    for profile in asking:
-        verdict = _verdict(Case(host, profile, endpoint), check)
-        verdicts.setdefault(verdict, []).append(profile.id)
+    if check.criteria:
+        for profile in asking:
+            verdict = _verdict(Case(host, profile, endpoint), check)
+            verdicts.setdefault(verdict, []).append(profile.id)
+    elif check.always or asking:
+        # Without numbers of a policy it says the same by all of them.
+        verdict = _verdict(Case(host, None, endpoint), check)
+        verdicts[verdict] = [profile.id for profile in asking]
     for verdict, policies in verdicts.items():
         remedies = check.remedies if verdict.outcome is Outcome.FAIL else ()
         advice: tuple[Remedy, ...] = ()
@@ -135,7 +140,8 @@ def _of_looks(case: Case, check: Check) -> Verdict:
     away what a stronger one has seen.
     """
     by_view = [
-        [_ask(check, _at(case, look)) for look in case.endpoint.looks(view)] for view in check.views
+        [_ask(check, replace(case, _look=look)) for look in case.endpoint.looks(view)]
+        for view in check.views
     ]
     verdicts = [verdict for view in by_view for verdict in view]
     strongest = next((view for view in by_view if view), [])
@@ -148,10 +154,6 @@ def _of_looks(case: Case, check: Check) -> Verdict:
         if chosen:
             return _merged(chosen)
     return Verdict(Outcome.NOT_ASSESSED, _why_no_look(case.endpoint))
-
-
-def _at(case: Case, look: Look) -> Case:
-    return replace(case, _look=look)
 
 
 def _merged(verdicts: Sequence[Verdict]) -> Verdict:

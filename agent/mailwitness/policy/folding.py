@@ -17,13 +17,22 @@ def fold(host: Host, findings: Sequence[Finding]) -> tuple[Finding, ...]:
     What a check's failure explains stands in the check (`explains`). A failure that is waived or
     in the baseline explains nothing: it is not shown to those who would look for the cause there.
     """
-    failing = [finding for finding in findings if finding.outcome is Outcome.FAIL]
+    explaining = [
+        finding
+        for finding in findings
+        if finding.outcome is Outcome.FAIL and finding.check.explains
+    ]
     direct = {
         place(finding): causes
         for finding in findings
-        if (causes := _causes(host, finding, failing))
+        if (causes := _causes(host, finding, explaining))
     }
-    folded = [replace(finding, causes=_roots(place(finding), direct)) for finding in findings]
+    folded = [
+        replace(finding, causes=_roots(where, direct))
+        if (where := place(finding)) in direct
+        else finding
+        for finding in findings
+    ]
     return tuple(_as_severe_as_its_own(finding, folded) for finding in folded)
 
 
@@ -32,8 +41,8 @@ def place(finding: Finding) -> Place:
     return finding.check.id, finding.endpoint.id if finding.endpoint else None
 
 
-def _causes(host: Host, finding: Finding, failing: Sequence[Finding]) -> tuple[Place, ...]:
-    found = [root for root in failing if _explains(host, root, finding)]
+def _causes(host: Host, finding: Finding, explaining: Sequence[Finding]) -> tuple[Place, ...]:
+    found = [root for root in explaining if _explains(host, root, finding)]
     about = finding.check.ports
     if about and any(root.endpoint for root in found):
         # Of a host, by several ports: while one of them has no cause, they are not the cause.

@@ -12,7 +12,7 @@ from mailwitness.correlate.filtered import Filtered, all_admitted, shares
 from mailwitness.evidence.host import ListeningSocket
 from mailwitness.evidence.missing import Missing
 from mailwitness.evidence.probe import Login, Observation, Session
-from mailwitness.firewall.verdict import Answer, Reachability, Share, networks
+from mailwitness.firewall.verdict import Answer, Reachability, Share, first_networks
 from mailwitness.policy.audit import Audit, Judged
 from mailwitness.policy.engine import Finding
 from mailwitness.policy.outcome import Outcome, Severity
@@ -281,11 +281,11 @@ def _admits(way: Reachability) -> str:
 
 
 def _share(way: Reachability, share: Share) -> Json:
-    listed = list(networks(way.family, share.sources))
+    listed, more = first_networks(way.family, share.sources, MOST_NETWORKS)
     return {
         "answer": share.answer.value,
-        "networks": listed[:MOST_NETWORKS],
-        "more": max(0, len(listed) - MOST_NETWORKS),
+        "networks": list(listed),
+        "more": more,
         "reason": share.reason,
         "decided_by": str(share.decided_by),
     }
