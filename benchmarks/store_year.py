@@ -6,6 +6,7 @@ The hosts are copies of the lab's recorded ones; each night one in fifty has cha
 """
 
 import argparse
+import datetime
 import json
 import tempfile
 import time
@@ -54,9 +55,8 @@ def _measure(folder: Path, hosts: int, nights: int) -> None:
             with (folder / "run" / name / "probe@controller.json").open("a") as document:
                 document.write(f"{night}\n")
             report["hosts"][host]["reason"] = f"changed in night {night}"
-        plan["started_at"] = report["collected_at"] = (
-            f"2026-{night // 31 + 1:02}-{night % 31 + 1:02}"
-        )
+        day = datetime.date(2026, 1, 1) + datetime.timedelta(days=night)
+        plan["started_at"] = report["collected_at"] = f"{day}T03:00:00Z"
         (folder / "run" / "run.json").write_text(json.dumps(plan, separators=(",", ":")))
         history.save(folder / "run", report)
         first = first or file.stat().st_size

@@ -159,11 +159,38 @@ def test_a_full_disk_is_told_and_earlier_runs_stay(tmp_path: Path) -> None:
         database._engine, "connect", lambda it, _: it.execute("PRAGMA max_page_count=1")
     )
     second = samples.evidence(tmp_path / "2", 2)
-    with pytest.raises(StoreError, match=r"disk is full.*earlier runs are as they were"):
+    with pytest.raises(StoreError, match=r"disk is full.*as it was before"):
         History(database).save(second, samples.report(second))
     (run,) = history.runs()
     history.restore(run, tmp_path / "again")
     assert samples.files(tmp_path / "again") == samples.files(first)
+
+
+def test_the_commands_on_a_disk_that_is_really_full(tmp_path: Path) -> None:
+    namespace = ["unshare", "--map-root-user", "--mount"]
+    if subprocess.run([*namespace, "true"], check=False, capture_output=True).returncode:
+        pytest.skip("no mount namespaces for this user")
+    runs = [samples.evidence(tmp_path / str(day), day) for day in (1, 2, 3)]
+    (tmp_path / "disk").mkdir()
+    done = subprocess.run(
+        [*namespace, sys.executable, "-m", "tests.store.full_disk", tmp_path / "disk", *runs],
+        cwd=Path(__file__).parents[2],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    lines = done.stdout.splitlines()
+    assert [line for line in lines if line.startswith("status")] == [
+        *("status 0 judge", "status 0 judge"),
+        *("status 2 judge", "status 2 prune", "status 0 runs"),  # the disk is full
+        *("status 0 judge", "status 0 runs", "status 0 prune"),
+    ], done.stdout + done.stderr
+    assert done.stderr.count("disk is full (the store is as it was before") == 2
+    listed = [line.split()[:2] for line in lines if line.endswith("rfc") and "T03:" in line]
+    saved = [[str(day), f"2026-01-{day:02}T03:00:00Z"] for day in (1, 2, 3)]
+    assert [line for line in listed if line[0].isdecimal()] == [*saved[:2], *saved]
+    before, after = (int(line.split()[1]) for line in lines if line.startswith("size"))
+    assert after < before
 
 
 def test_changes_are_new_fixed_and_dark(tmp_path: Path) -> None:

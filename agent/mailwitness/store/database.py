@@ -80,12 +80,6 @@ class Database:
                     connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_ADVISORY_LOCK)))
                 yield connection
 
-    def vacuum(self) -> None:
-        """Give a file's free space back; PostgreSQL sees to that itself."""
-        if self.sqlite:
-            with self._said(), self._engine.connect() as connection:
-                connection.connection.cursor().execute("VACUUM")
-
     @contextmanager
     def _said(self) -> Iterator[None]:
         try:
@@ -152,6 +146,9 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
     connection.isolation_level = None
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("PRAGMA synchronous = FULL")
+    if connection.execute("PRAGMA page_count").fetchone() == (0,):  # a store in the making
+        # What is pruned leaves the file with the commit; VACUUM would want as much room again.
+        connection.execute("PRAGMA auto_vacuum = FULL")
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:
@@ -162,8 +159,8 @@ def _begin_sqlite(connection: sa.Connection) -> None:
 def _advice(said: str) -> str:
     if "disk is full" in said or "No space left" in said:
         return (
-            " (nothing of this run is in the store, earlier runs are as they were; make room, or "
-            "remove old runs by `mailwitness prune`, and save it again)"
+            " (the store is as it was before this command, earlier runs with it; make room and "
+            "try again: `mailwitness prune` needs some, too)"
         )
     if "database is locked" in said:
         return f" (another run has been writing for {_PATIENCE} s; try again)"

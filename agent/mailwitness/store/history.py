@@ -172,8 +172,6 @@ class History:
                 connection.execute(sa.delete(runs).where(runs.c.id.in_(some)))
             used = (sa.select(table.c.content) for table in (documents, run_hosts))
             connection.execute(sa.delete(contents).where(contents.c.id.not_in(sa.union(*used))))
-        if old:
-            self._database.vacuum()
         return len(old)
 
 
