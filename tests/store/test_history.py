@@ -1,8 +1,6 @@
 """What the store keeps, on both databases."""
 
 import json
-import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +16,7 @@ from mailwitness.store.errors import StoreError
 from mailwitness.store.history import History
 from mailwitness.store.tables import contents, metadata
 from tests.store import samples
+from tests.store.saver import Saver
 
 _KILLS = 50
 
@@ -97,14 +96,12 @@ def test_a_store_of_a_newer_version_is_left_alone(location: str) -> None:
 
 
 def test_two_runs_at_once_are_both_saved(location: str, tmp_path: Path) -> None:
-    writers = []
+    savers = []
     for first in (0, 100):
         folder = tmp_path / str(first)
         prepare(folder)
-        writers.append(start(location, folder, first, 10))
-    for writer in writers:
-        _, said = writer.communicate()
-        assert writer.returncode == 0, said
+        savers.append(Saver(location, folder, first, 10))
+    assert [len(saver.rest()) for saver in savers] == [10, 10]
     notes = {run.report["note"] for run in open_store(location).runs()}
     assert notes == {f"number {each}" for first in (0, 100) for each in range(first, first + 10)}
 
@@ -114,13 +111,9 @@ def test_killed_at_any_moment_a_run_is_absent_or_whole(location: str, tmp_path: 
     prepare(folder)
     promised: set[int] = set()
     for kill in range(_KILLS):
-        writer = start(location, folder, 1000 * kill, 1000)
-        assert writer.stdout is not None
+        saver = Saver(location, folder, 1000 * kill, 1000)
         # After one to three runs have been saved, so somewhere within the next.
-        promised |= {int(writer.stdout.readline()) for _ in range(1 + kill % 3)}
-        os.kill(writer.pid, signal.SIGKILL)
-        rest, _ = writer.communicate()
-        promised |= {int(line) for line in rest.splitlines()}
+        promised |= {saver.said() for _ in range(1 + kill % 3)} | saver.kill()
     history = open_store(location)
     saved = history.runs()
     numbers = {int(run.report["note"].removeprefix("number ")) for run in saved}
@@ -136,16 +129,6 @@ def test_killed_at_any_moment_a_run_is_absent_or_whole(location: str, tmp_path: 
 def prepare(folder: Path) -> None:
     samples.evidence(folder, 1)
     (folder / "report.json").write_text(json.dumps(samples.report(folder)))
-
-
-def start(location: str, folder: Path, first: int, count: int) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        [sys.executable, "-m", "tests.store.saver", location, folder, str(first), str(count)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=Path(__file__).parents[2],
-    )
 
 
 def test_a_full_disk_is_told_and_earlier_runs_stay(tmp_path: Path) -> None:
