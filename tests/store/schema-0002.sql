@@ -34,7 +34,7 @@ INSERT INTO "documents" VALUES(1,'dead/probe@stranger.json',6,X'22323032362D3031
 CREATE TABLE notices (
 	contact TEXT NOT NULL, 
 	run INTEGER NOT NULL, 
-	PRIMARY KEY (contact), 
+	PRIMARY KEY (contact, run), 
 	FOREIGN KEY(run) REFERENCES runs (id) ON DELETE CASCADE
 );
 CREATE TABLE run_hosts (

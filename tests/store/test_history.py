@@ -106,6 +106,50 @@ def test_two_runs_at_once_are_both_saved(location: str, tmp_path: Path) -> None:
     assert notes == {f"number {each}" for first in (0, 100) for each in range(first, first + 10)}
 
 
+def test_controllers_share_a_store_and_do_not_miss_each_others_hosts(
+    location: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    inventories = {"east": ("good", "dead"), "west": ("legacy",)}
+    for day in (1, 2):
+        both = [
+            subprocess.Popen(
+                [
+                    *(sys.executable, "-m", "mailwitness.cli", "judge", str(its), "--save"),
+                    *("--fail-on", "never", "--store", location, "--controller", name),
+                ],
+                stdout=subprocess.DEVNULL,
+            )
+            for name, hosts in inventories.items()
+            for its in [samples.evidence(tmp_path / f"{name}{day}", day, hosts)]
+        ]
+        assert [process.wait() for process in both] == [0, 0]
+
+    def said(status: int, *command: str) -> str:
+        assert cli.main([*command, "--store", location]) == status
+        return capsys.readouterr().out
+
+    assert [line.split()[2] for line in said(cli.OK, "runs").splitlines()[2:4]] in (
+        ["east", "west"],
+        ["west", "east"],
+    )
+    for name in (None, *inventories):
+        whose = ["--controller", name] if name else []
+        assert "nothing has changed" in said(cli.OK, "diff", *whose)
+        changes = [line.split()[-1] for line in said(cli.OK, "trend", *whose).splitlines()[-2:]]
+        assert "+0" in changes
+    assert "2 runs removed" in said(cli.OK, "prune", "--keep", "1")
+    left = open_store(location).runs()
+    assert {(run.controller, run.started_at[:10]) for run in left} == {
+        ("east", "2026-01-02"),
+        ("west", "2026-01-02"),
+    }
+    assert [each.run for each in open_store(location).of_host("legacy")] == [
+        run.id for run in left if run.controller == "west"
+    ]
+    with pytest.raises(StoreError, match="no run 'latest' of controller north: there is none"):
+        History(Database(location, create=False), "north").find("latest")
+
+
 def test_killed_at_any_moment_a_run_is_absent_or_whole(location: str, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     prepare(folder)

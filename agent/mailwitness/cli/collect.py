@@ -14,6 +14,7 @@ from mailwitness.cli.interface import (
     command,
     count,
     judging,
+    opened,
     storing,
 )
 from mailwitness.cli.judge import judged
@@ -24,8 +25,6 @@ from mailwitness.inventory.check import problems
 from mailwitness.inventory.plan import account, keep, output_folder, planned_host
 from mailwitness.progress import Progress
 from mailwitness.report.text import printable
-from mailwitness.store.database import Database
-from mailwitness.store.history import History
 from mailwitness.transport.collect import Errands, collect, stop
 
 if TYPE_CHECKING:
@@ -117,7 +116,7 @@ def _collect(arguments: argparse.Namespace) -> int:
     collect(run, stops, accounts, errands, shown.host)
     shown.end()
     arguments.output = output
-    history = History(Database(arguments.store, create=True)) if arguments.save else None
+    history = opened(arguments, create=True) if arguments.save else None
     return judged(evidence, arguments, history)
 
 

@@ -4,16 +4,15 @@ import argparse
 import sys
 from typing import Any
 
-from mailwitness.cli.interface import FINDINGS, OK, UsageError, command, count, storing
+from mailwitness.cli.interface import FINDINGS, OK, UsageError, command, count, opened, storing
 from mailwitness.store import text as store_text
 from mailwitness.store.compare import compare
-from mailwitness.store.database import Database
-from mailwitness.store.history import History
 
 _STORE_HELP = """\
 A store is a file (SQLite), or a database of PostgreSQL: postgresql://USER@HOST/NAME. Give it by
 --store or MAILWITNESS_STORE. A run is saved by `mailwitness judge --save` and by the playbook,
-where mailwitness_store is set. RUN is a number, `latest`, or `latest~1`, the one before.
+where mailwitness_store is set. RUN is a number, `latest`, or `latest~1`, the one before it of the
+same controller.
 
   mailwitness runs --store history.sqlite
   mailwitness history mail1                          one host through all runs
@@ -84,8 +83,3 @@ def _trend(arguments: argparse.Namespace) -> int:
 def _prune(arguments: argparse.Namespace) -> int:
     print(f"{opened(arguments).prune(arguments.keep)} runs removed")
     return OK
-
-
-def opened(arguments: argparse.Namespace) -> History:
-    """The store that is there."""
-    return History(Database(arguments.store, create=False))

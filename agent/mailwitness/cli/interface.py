@@ -11,6 +11,8 @@ from mailwitness.evidence.missing import Missing
 from mailwitness.policy.outcome import Severity
 from mailwitness.report.interface import Format
 from mailwitness.report.text import coloured
+from mailwitness.store.database import Database
+from mailwitness.store.history import History
 
 OK, FINDINGS, USAGE, NOT_AUDITED = 0, 1, 2, 3
 EXIT_STATUS = """\
@@ -91,7 +93,19 @@ def storing() -> argparse.ArgumentParser:
         metavar="FILE|URL",
         help=f"the history of runs (default: MAILWITNESS_STORE, or {_STORE})",
     )
+    parser.add_argument(
+        "--controller",
+        default=os.environ.get("MAILWITNESS_CONTROLLER") or None,
+        metavar="NAME",
+        help="of several that share the store: who saves, whose runs are asked for "
+        "(default: MAILWITNESS_CONTROLLER; else this host saves, and all are asked for)",
+    )
     return parser
+
+
+def opened(arguments: argparse.Namespace, *, create: bool = False) -> History:
+    """The store, made where it may be and is not there yet."""
+    return History(Database(arguments.store, create=create), arguments.controller)
 
 
 def show(form: Format, report: dict[str, Any]) -> None:

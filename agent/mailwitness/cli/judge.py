@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from mailwitness.checks import all_checks
-from mailwitness.cli.history import opened
 from mailwitness.cli.interface import (
     FINDINGS,
     NEVER,
@@ -16,6 +15,7 @@ from mailwitness.cli.interface import (
     UsageError,
     command,
     judging,
+    opened,
     show,
     storing,
     write_file,
@@ -30,7 +30,6 @@ from mailwitness.policy.outcome import Outcome, Severity
 from mailwitness.report.html import pages
 from mailwitness.report.interface import all_formats
 from mailwitness.report.model import build
-from mailwitness.store.database import Database
 from mailwitness.store.history import History
 
 
@@ -54,7 +53,7 @@ def _judge(arguments: argparse.Namespace) -> int:
     if (arguments.evidence is None) == (arguments.run_name is None):
         raise UsageError("give either EVIDENCE_DIR or --run RUN")
     if arguments.run_name is None:
-        history = History(Database(arguments.store, create=True)) if arguments.save else None
+        history = opened(arguments, create=True) if arguments.save else None
         return judged(arguments.evidence, arguments, history)
     if arguments.save:
         raise UsageError("--save is for new evidence; the run is in the store already")
@@ -78,9 +77,8 @@ def judged(evidence: Path, arguments: argparse.Namespace, history: History | Non
     report = build(audit, now())
     show(all_formats()["text"], report)
     if arguments.output:
-        runs = history.runs() if history else []
-        before = [run.report for run in runs if run.started_at < report["collected_at"]]
-        page = _write(report, arguments.output, before)
+        before = history.earlier(report["collected_at"]) if history else []
+        page = _write(report, arguments.output, [run.report for run in before])
         print(f"\nreport: {page}")
     if history:
         print(f"saved as run {history.save(evidence, report)}")

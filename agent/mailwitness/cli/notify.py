@@ -52,7 +52,7 @@ def add(commands: Any) -> None:
 
 def _notify(arguments: argparse.Namespace) -> int:
     database = Database(arguments.store, create=False)
-    history, notices = History(database), Notices(database)
+    history, notices = History(database, arguments.controller), Notices(database)
     run = history.find(arguments.run_name)
     waiting = list(due(history, notices, run))
     if arguments.dry_run:
@@ -76,7 +76,7 @@ def _notify(arguments: argparse.Namespace) -> int:
                 print(f"mailwitness: {letter.to} is not told: {error}", file=sys.stderr)
                 status = NOT_AUDITED
             else:
-                notices.tell(letter.to, run.id)
+                notices.tell(letter.to, run)
                 print(f"told {letter.to}: {letter.subject}")
     return status
 

@@ -15,7 +15,7 @@ def due(history: History, notices: Notices, run: SavedRun) -> Iterator[Letter]:
     Whoever was told of a host that is in no inventory any more hears of its end, too.
     """
     after = history.report(run)
-    told = notices.told()
+    told = notices.told(run.controller)
     runs = {each.id: each for each in history.runs()}
 
     @lru_cache(maxsize=1)  # nearly always all were told up to the same one

@@ -37,7 +37,7 @@ class SavedRun:
     id: int
     started_at: str  # UTC, ISO 8601 with Z
     saved_at: str
-    controller: str
+    controller: str  # who saved it
     report: Json  # report.json without its hosts
 
     @property
@@ -72,10 +72,18 @@ class _Item:
 
 
 class History:
-    """The runs of a store."""
+    """The runs of a store: of all controllers that save there, or of one."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, controller: str | None = None) -> None:
+        """Nothing is read yet.
+
+        Args:
+            database: the store's.
+            controller: the one whose runs these are. None: all are, and what is saved goes by the
+                name of this host.
+        """
         self._database = database
+        self._controller = controller
 
     def save(self, folder: Path, report: Json) -> int:
         """Keep the run in `folder` with its report; the run's number, the old one if it is there.
@@ -89,7 +97,7 @@ class History:
                 found = connection.scalar(sa.select(runs.c.id).where(runs.c.digest == digest))
                 if found is not None:
                     return int(found)
-                run = _insert_run(connection, digest, report)
+                run = _insert_run(connection, digest, self.saver, report)
                 for hosts in _batches(enumerate(report["hosts"])):
                     _insert(connection, run_hosts, (_host(run, folder, *host) for host in hosts))
                 for paths in _batches(_files(folder)):
@@ -98,13 +106,28 @@ class History:
         except OSError as error:
             raise StoreError(f"{error.filename}: {error.strerror}; the run is not saved") from None
 
+    @property
+    def saver(self) -> str:
+        """The controller that runs are saved as."""
+        return self._controller or socket.gethostname()
+
     def runs(self) -> list[SavedRun]:
         """All runs, the oldest first."""
         with self._database.reading() as connection:
-            return _runs(connection)
+            return _runs(connection, self._controller)
+
+    def earlier(self, started_at: str) -> list[SavedRun]:
+        """The runs of the one who saves that began before then, the oldest first."""
+        return [
+            run
+            for run in self.runs()
+            if run.controller == self.saver and run.started_at < started_at
+        ]
 
     def find(self, name: str) -> SavedRun:
         """The run that is called `name`: its number, `latest`, or `latest~2`, the second before.
+
+        Those before are of the same controller: another one has other hosts.
 
         Raises:
             StoreError: there is none.
@@ -115,13 +138,15 @@ class History:
                 if run.id == int(name):
                     return run
         else:
+            saved = [run for run in saved if run.controller == saved[-1].controller]
             word, tilde, back = name.partition("~")
             if word == "latest" and (back.isdecimal() if tilde else True):
                 steps = int(back or 0)
                 if steps < len(saved):
                     return saved[-1 - steps]
         known = f"there are {len(saved)}, the last is {saved[-1].id}" if saved else "there is none"
-        raise StoreError(f"no run {name!r}: {known}; `mailwitness runs` lists them")
+        of = f" of controller {self._controller}" if self._controller else ""
+        raise StoreError(f"no run {name!r}{of}: {known}; `mailwitness runs` lists them")
 
     def report(self, run: SavedRun) -> Json:
         """report.json of the run as it was judged then."""
@@ -148,6 +173,8 @@ class History:
             .where(run_hosts.c.host == host)
             .order_by(runs.c.started_at, runs.c.id)
         )
+        if self._controller is not None:
+            query = query.where(runs.c.controller == self._controller)
         with self._database.reading() as connection:
             return [
                 HostRun(
@@ -162,10 +189,12 @@ class History:
             ]
 
     def prune(self, keep: int) -> int:
-        """Remove all runs but the last `keep`; how many there were to remove."""
+        """Remove all runs but the last `keep` of each controller; how many there were to remove."""
         with self._database.writing() as connection:
-            saved = _runs(connection)
-            old = [run.id for run in saved[: max(0, len(saved) - keep)]]
+            by_controller: dict[str, list[int]] = {}
+            for run in _runs(connection, self._controller):
+                by_controller.setdefault(run.controller, []).append(run.id)
+            old = [number for its in by_controller.values() for number in its[:-keep]]
             for some in _batches(old):
                 for table in (documents, run_hosts):
                     connection.execute(sa.delete(table).where(table.c.run.in_(some)))
@@ -175,8 +204,10 @@ class History:
         return len(old)
 
 
-def _runs(connection: sa.Connection) -> list[SavedRun]:
+def _runs(connection: sa.Connection, controller: str | None) -> list[SavedRun]:
     query = sa.select(runs).order_by(runs.c.started_at, runs.c.id)
+    if controller is not None:
+        query = query.where(runs.c.controller == controller)
     return [
         SavedRun(
             row["id"],
@@ -217,12 +248,12 @@ def _digest(folder: Path) -> bytes:
     return whole.digest()
 
 
-def _insert_run(connection: sa.Connection, digest: bytes, report: Json) -> int:
+def _insert_run(connection: sa.Connection, digest: bytes, controller: str, report: Json) -> int:
     values = {
         "digest": digest,
         "started_at": report["collected_at"],
         "saved_at": now(),
-        "controller": socket.gethostname(),
+        "controller": controller,
         "report": _json({name: value for name, value in report.items() if name != "hosts"}),
     }
     done = connection.execute(sa.insert(runs).values(values))

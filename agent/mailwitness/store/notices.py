@@ -3,7 +3,8 @@
 import sqlalchemy as sa
 
 from mailwitness.store.database import Database
-from mailwitness.store.tables import notices
+from mailwitness.store.history import SavedRun
+from mailwitness.store.tables import notices, runs
 
 
 class Notices:
@@ -12,13 +13,19 @@ class Notices:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def told(self) -> dict[str, int]:
-        """The number of the run, by contact; a run that was pruned since counts as never told."""
-        with self._database.reading() as connection:
-            return {row.contact: row.run for row in connection.execute(sa.select(notices))}
+    def told(self, controller: str) -> dict[str, int]:
+        """The number of the controller's run, by contact.
 
-    def tell(self, contact: str, run: int) -> None:
-        """The contact knows of all up to `run` now."""
+        A run that was pruned since counts as never told.
+        """
+        query = sa.select(notices).join(runs).where(runs.c.controller == controller)
+        with self._database.reading() as connection:
+            return {row.contact: row.run for row in connection.execute(query)}
+
+    def tell(self, contact: str, run: SavedRun) -> None:
+        """The contact knows of all that the controller saw up to `run` now."""
+        its = sa.select(runs.c.id).where(runs.c.controller == run.controller)
+        past = sa.delete(notices).where(notices.c.contact == contact, notices.c.run.in_(its))
         with self._database.writing() as connection:
-            connection.execute(sa.delete(notices).where(notices.c.contact == contact))
-            connection.execute(sa.insert(notices).values(contact=contact, run=run))
+            connection.execute(past)
+            connection.execute(sa.insert(notices).values(contact=contact, run=run.id))

@@ -32,7 +32,7 @@ runs = Table(
     Column("digest", LargeBinary(32), nullable=False, unique=True),
     Column("started_at", String(32), nullable=False),  # UTC, ISO 8601 with Z
     Column("saved_at", String(32), nullable=False),
-    Column("controller", Text, nullable=False),  # the host name of who saved it
+    Column("controller", Text, nullable=False),  # who saved it, by the name it goes by
     Column("report", Text, nullable=False),  # report.json without its hosts
     Index("runs_by_start", "started_at"),
 )
@@ -69,10 +69,10 @@ documents = Table(
     Column("changing", LargeBinary, nullable=False),
 )
 
-# Up to which run a contact of the inventory has been told what changed.
+# Up to which run of a controller a contact of its inventory has been told what changed.
 notices = Table(
     "notices",
     metadata,
     Column("contact", Text, primary_key=True),
-    Column("run", ForeignKey("runs.id", ondelete="CASCADE"), nullable=False),
+    Column("run", ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True),
 )

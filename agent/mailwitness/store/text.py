@@ -48,17 +48,22 @@ def history(host: Sequence[HostRun]) -> str:
 
 
 def trend(saved: Sequence[SavedRun]) -> str:
-    """A line for each run: failed findings, and how the serious ones moved since the run before."""
+    """A line for each run: failed findings, and how the serious ones moved since the run before.
+
+    That is the one before of the same controller.
+    """
     rows = []
-    before: int | None = None
+    before: dict[str, int] = {}
     for run in saved:
         serious = sum(run.failed.get(level, 0) for level in ("critical", "high"))
-        moved = "" if before is None else f"{serious - before:+d}"
-        before = serious
+        moved = f"{serious - before[run.controller]:+d}" if run.controller in before else ""
+        before[run.controller] = serious
         lost = sum(run.report["summary"]["by_status"].get(status, 0) for status in LOST)
         counts = (run.failed.get(level, 0) for level in LEVELS)
-        rows.append((run.started_at, run.report["summary"]["hosts"], lost, *counts, serious, moved))
-    return _table(("started", "hosts", "lost", *LEVELS, "critical+high", "change"), rows)
+        hosts = run.report["summary"]["hosts"]
+        rows.append((run.started_at, run.controller, hosts, lost, *counts, serious, moved))
+    heads = ("started", "controller", "hosts", "lost", *LEVELS, "critical+high", "change")
+    return _table(heads, rows)
 
 
 def diff(before: SavedRun, after: SavedRun, changes: Sequence[Change]) -> str:

@@ -12,5 +12,7 @@ def upgrade() -> None:
     op.create_table(
         "notices",
         sa.Column("contact", sa.Text, primary_key=True),
-        sa.Column("run", sa.Integer, sa.ForeignKey("runs.id", ondelete="CASCADE"), nullable=False),
+        sa.Column(
+            "run", sa.Integer, sa.ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True
+        ),
     )
