@@ -18,7 +18,7 @@ def test_case(case: Case, tmp_path: Path) -> None:
     policy, endpoint = case.content.get("policy"), case.content.get("endpoint")
     profiles = [load(policy)] if policy else []
     host, check = case.host(tmp_path), CHECKS[case.check]
-    findings = judge(host, profiles, [check]) or judge_waivers(host, case.waivers, [check])
+    findings = judge(host, profiles, [check]) or judge_waivers(case.waivers, [check])
     (finding,) = (found for found in findings if (found.endpoint and found.endpoint.id) == endpoint)
     assert finding.outcome == case.outcome, finding.verdict
     assert finding.verdict.detail

@@ -3,6 +3,7 @@
 import argparse
 import os
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -115,11 +116,12 @@ def show(form: Format, report: dict[str, Any]) -> None:
     sys.stdout.write(coloured(text) if colour else text)
 
 
-def write_file(path: Path, content: str) -> None:
+def write_file(path: Path, parts: Iterable[str]) -> None:
     """Whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f"{path.name}.unfinished")
-    unfinished.write_text(content, "utf-8")
+    with unfinished.open("w", encoding="utf-8") as file:
+        file.writelines(parts)
     unfinished.replace(path)
 
 

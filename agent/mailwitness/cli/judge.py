@@ -27,6 +27,7 @@ from mailwitness.evidence.moment import now
 from mailwitness.policy import baseline, waiver
 from mailwitness.policy.audit import Borne, judge_fleet
 from mailwitness.policy.outcome import Outcome, Severity
+from mailwitness.report import json
 from mailwitness.report.html import pages
 from mailwitness.report.interface import all_formats
 from mailwitness.report.model import build
@@ -87,9 +88,9 @@ def judged(evidence: Path, arguments: argparse.Namespace, history: History | Non
 
 def _write(report: dict[str, Any], output: Path, before: Sequence[dict[str, Any]] = ()) -> Path:
     """report.json, index.html and a page for each host; each appears whole."""
-    write_file(output / "report.json", all_formats()["json"].render(report))
+    write_file(output / "report.json", json.lines(report))
     for name, page in pages(report, before):
-        write_file(output / name, page)
+        write_file(output / name, [page])
     return output / "index.html"
 
 

@@ -85,10 +85,10 @@ def _allowlist_check(arguments: argparse.Namespace) -> int:
 
 def _reach(arguments: argparse.Namespace) -> int:
     run = fleet.read(arguments.evidence, ports=(arguments.port,))
-    hosts = {host.plan.name: host for host in run.hosts}
-    if arguments.host not in hosts:
-        raise UsageError(f"no host {arguments.host!r}; there are: {', '.join(hosts)}")
-    host = hosts[arguments.host]
+    plans = {plan.name: plan for plan in run.run.hosts}
+    if arguments.host not in plans:
+        raise UsageError(f"no host {arguments.host!r}; there are: {', '.join(plans)}")
+    host = run.host(plans[arguments.host])
     (endpoint,) = (each for each in host.endpoints if each.port == arguments.port)
     if isinstance(endpoint.filtered, Missing) or isinstance(host.filters, Missing):
         missing = endpoint.filtered if isinstance(endpoint.filtered, Missing) else host.filters

@@ -11,7 +11,7 @@ from mailwitness.evidence.codec import EvidenceError, loads
 from mailwitness.evidence.host import HostEvidence
 from mailwitness.evidence.missing import Missing
 from mailwitness.evidence.probe import ProbeEvidence
-from mailwitness.evidence.run import Allowlist, Failure, Run
+from mailwitness.evidence.run import Allowlist, Failure, PlannedHost, Run
 
 _D = TypeVar("_D", HostEvidence, ProbeEvidence)
 
@@ -24,11 +24,34 @@ class FleetError(Exception):
 
 @dataclass(frozen=True)
 class Fleet:
-    """A run and its hosts, in the order of the plan."""
+    """A run and its hosts; the evidence of a host is read when it is asked for, and not kept."""
 
     folder: Path  # of the evidence
     run: Run
-    hosts: tuple[Host, ...]
+
+    @property
+    def hosts(self) -> Iterator[Host]:
+        """All of them, one at a time, in the order of the plan."""
+        return map(self.host, self.run.hosts)
+
+    def host(self, plan: PlannedHost) -> Host:
+        """One of the run's."""
+        inside: HostEvidence | Failure | Missing = _OUTSIDE_ONLY
+        if self.run.inside:
+            file = evidence_folder.host_file(self.folder, plan.name)
+            inside = _of_host(file, plan.name, HostEvidence)
+        outside = tuple(
+            (
+                vantage,
+                _of_host(
+                    evidence_folder.probe_file(self.folder, plan.name, vantage),
+                    plan.name,
+                    ProbeEvidence,
+                ),
+            )
+            for vantage in self.run.vantages
+        )
+        return correlate(plan, Witnesses(inside, outside), self.run.started_at)
 
 
 def read(
@@ -59,25 +82,7 @@ def read(
         )
         for plan in run.hosts
     )
-    run = replace(run, hosts=tuple(hosts))
-    return Fleet(folder, run, tuple(_hosts(folder, run)))
-
-
-def _hosts(folder: Path, run: Run) -> Iterator[Host]:
-    for plan in run.hosts:
-        inside: HostEvidence | Failure | Missing = _OUTSIDE_ONLY
-        if run.inside:
-            inside = _of_host(evidence_folder.host_file(folder, plan.name), plan.name, HostEvidence)
-        outside = tuple(
-            (
-                vantage,
-                _of_host(
-                    evidence_folder.probe_file(folder, plan.name, vantage), plan.name, ProbeEvidence
-                ),
-            )
-            for vantage in run.vantages
-        )
-        yield correlate(plan, Witnesses(inside, outside), run.started_at)
+    return Fleet(folder, replace(run, hosts=tuple(hosts)))
 
 
 def _of_host(path: Path, host: str, kind: type[_D]) -> _D | Failure:

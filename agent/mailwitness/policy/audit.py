@@ -2,7 +2,7 @@
 
 import datetime
 import difflib
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -10,11 +10,11 @@ from pathlib import Path
 from mailwitness.correlate.fleet import Fleet
 from mailwitness.correlate.host import Host
 from mailwitness.evidence import folder as evidence_folder
-from mailwitness.evidence.run import Run
+from mailwitness.evidence.run import PlannedHost, Run
 from mailwitness.policy.baseline import Accepted, Baseline
 from mailwitness.policy.check import Check
 from mailwitness.policy.eligibility import Eligible, eligibility
-from mailwitness.policy.engine import Finding, in_order, judge, judge_waivers
+from mailwitness.policy.engine import Finding, judge, judge_waivers
 from mailwitness.policy.folding import fold, place
 from mailwitness.policy.outcome import Outcome
 from mailwitness.policy.profile import DEFAULT_POLICIES, Profile, ProfileError, load
@@ -32,16 +32,6 @@ class Judged:
 
 
 @dataclass(frozen=True)
-class Audit:
-    """The judgement of a run."""
-
-    run: Run
-    hosts: tuple[Judged, ...]
-    waivers: tuple[tuple[Waiver, State], ...]
-    baseline: Baseline | None
-
-
-@dataclass(frozen=True)
 class Borne:
     """Failures that are borne: by waivers until their day, by a baseline until they change."""
 
@@ -54,6 +44,73 @@ class Borne:
         return frozenset(self.baseline.accepts if self.baseline else ())
 
 
+@dataclass(frozen=True)
+class Audit:
+    """The judgement of a run, host by host: of one at a time the evidence is in memory."""
+
+    fleet: Fleet
+    borne: Borne
+    _policies: tuple[str, ...]  # in place of those of the inventory
+    _profiles: dict[str, Profile]  # by name
+    _checks: tuple[Check, ...]
+
+    @property
+    def run(self) -> Run:
+        """What it set out to do."""
+        return self.fleet.run
+
+    @property
+    def hosts(self) -> Iterator[Judged]:
+        """Each host with its findings, but for those about waivers."""
+        return map(self._judged, self.fleet.hosts)
+
+    def states(self, used: Collection[Waiver]) -> tuple[tuple[Waiver, State], ...]:
+        """What has become of each waiver, `used` being those that cover some failure of the run."""
+        hosts = self.run.hosts
+        return tuple(
+            (waiver, state(waiver, hosts, self._day, matched=waiver in used))
+            for waiver in self.borne.waivers
+        )
+
+    def of_waivers(
+        self, plan: PlannedHost, states: Iterable[tuple[Waiver, State]]
+    ) -> tuple[Finding, ...]:
+        """What there is to say of the waivers that name the host."""
+        own = [(waiver, its) for waiver, its in states if waiver.names(plan)]
+        return judge_waivers(own, self._checks)
+
+    @cached_property
+    def _day(self) -> datetime.date:
+        # Evidence is judged as of its own time, and a waiver of that day's failures, too.
+        return datetime.date.fromisoformat(self.run.started_at[:10])
+
+    def _judged(self, host: Host) -> Judged:
+        names = _names(host.plan, self._policies)
+        profiles = [self._profiles[name] for name in names]
+        findings = judge(host, profiles, self._checks)
+        return Judged(
+            host,
+            tuple(profile.id for profile in profiles),
+            fold(host, self._bearing(host.plan, findings)),
+            eligibility(host, profiles, findings),
+        )
+
+    def _bearing(self, plan: PlannedHost, findings: Iterable[Finding]) -> list[Finding]:
+        """With each failure that is borne knowing by what."""
+        borne = self.borne
+        waivers = [each for each in borne.waivers if each.names(plan) and self._day <= each.expires]
+        found = []
+        for finding in findings:
+            if finding.outcome is Outcome.FAIL:
+                check, endpoint = place(finding)
+                waiver = next((each for each in waivers if each.covers(check, endpoint)), None)
+                known = Accepted(plan.name, check, endpoint, finding.verdict.detail)
+                found.append(replace(finding, waiver=waiver, in_baseline=known in borne.accepted))
+            else:
+                found.append(finding)
+        return found
+
+
 def judge_fleet(
     fleet: Fleet, policies: Sequence[str], checks: Sequence[Check], borne: Borne | None = None
 ) -> Audit:
@@ -62,49 +119,10 @@ def judge_fleet(
     Raises:
         ProfileError: a policy is named that does not exist, or asks for what no check asks.
     """
-    borne = borne or Borne()
     own = evidence_folder.policies(fleet.folder)
-    asked = {name for host in fleet.hosts for name in _names(host, policies)}
-    named = {name: load_policy(name, checks, own) for name in sorted(asked)}
-    judged = [
-        _judged(host, [named[name] for name in _names(host, policies)], checks)
-        for host in fleet.hosts
-    ]
-    # Evidence is judged as of its own time, and a waiver of that day's failures, too.
-    day = datetime.date.fromisoformat(fleet.run.started_at[:10])
-    bearing = [_bearing(host, borne, day) for host in judged]
-    used = {finding.waiver for host in bearing for finding in host.findings}
-    states = tuple(
-        (waiver, state(waiver, fleet.run.hosts, day, matched=waiver in used))
-        for waiver in borne.waivers
-    )
-    hosts = tuple(_with_waivers(host, states, checks) for host in bearing)
-    return Audit(fleet.run, hosts, states, borne.baseline)
-
-
-def _bearing(judged: Judged, borne: Borne, day: datetime.date) -> Judged:
-    """With each failure that is borne knowing by what."""
-    plan = judged.host.plan
-    waivers = [each for each in borne.waivers if each.names(plan) and day <= each.expires]
-    findings = []
-    for finding in judged.findings:
-        if finding.outcome is Outcome.FAIL:
-            check, endpoint = place(finding)
-            waiver = next((each for each in waivers if each.covers(check, endpoint)), None)
-            known = Accepted(plan.name, check, endpoint, finding.verdict.detail) in borne.accepted
-            findings.append(replace(finding, waiver=waiver, in_baseline=known))
-        else:
-            findings.append(finding)
-    return replace(judged, findings=tuple(findings))
-
-
-def _with_waivers(
-    judged: Judged, states: Sequence[tuple[Waiver, State]], checks: Sequence[Check]
-) -> Judged:
-    """With what there is to say of the waivers themselves."""
-    own = [(waiver, its) for waiver, its in states if waiver.names(judged.host.plan)]
-    said = judge_waivers(judged.host, own, checks)
-    return replace(judged, findings=in_order((*fold(judged.host, judged.findings), *said)))
+    asked = {name for plan in fleet.run.hosts for name in _names(plan, policies)}
+    profiles = {name: load_policy(name, checks, own) for name in sorted(asked)}
+    return Audit(fleet, borne or Borne(), tuple(policies), profiles, tuple(checks))
 
 
 def load_policy(name: str, checks: Sequence[Check], own: Path | None = None) -> Profile:
@@ -126,11 +144,5 @@ def load_policy(name: str, checks: Sequence[Check], own: Path | None = None) -> 
     return profile
 
 
-def _names(host: Host, policies: Sequence[str]) -> tuple[str, ...]:
-    return tuple(policies) or host.plan.policies or DEFAULT_POLICIES
-
-
-def _judged(host: Host, profiles: Sequence[Profile], checks: Sequence[Check]) -> Judged:
-    findings = judge(host, profiles, checks)
-    names = tuple(profile.id for profile in profiles)
-    return Judged(host, names, findings, eligibility(host, profiles, findings))
+def _names(plan: PlannedHost, policies: Sequence[str]) -> tuple[str, ...]:
+    return tuple(policies) or plan.policies or DEFAULT_POLICIES

@@ -23,7 +23,7 @@ class Scope(Enum):
     HOST = "host"
     ENDPOINT = "endpoint"
     LOOK = "look"  # each conversation with an endpoint; the engine folds the answers into one
-    WAIVERS = "waivers"  # a host once more, when its failures have met their waivers
+    WAIVERS = "waivers"  # those that name a host, when all failures have met their waivers
 
 
 @dataclass(frozen=True)
@@ -62,11 +62,17 @@ class Remedy:
 class Case:
     """What is under judgement: a host and, as the scope of the check has it, more."""
 
-    host: Host
+    _host: Host | None
     _profile: Profile | None = None
     _endpoint: Endpoint | None = None
     _look: Look | None = None
     waivers: tuple[tuple[Waiver, State], ...] = ()  # that name the host, for Scope.WAIVERS
+
+    @property
+    def host(self) -> Host:
+        """Of all checks but those of waivers."""
+        assert self._host is not None
+        return self._host
 
     @property
     def endpoint(self) -> Endpoint:

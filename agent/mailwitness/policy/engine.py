@@ -47,33 +47,33 @@ def judge(host: Host, profiles: Sequence[Profile], checks: Iterable[Check]) -> t
         for endpoint in _subjects(host, check)
         for finding in _of_subject(host, endpoint, check, profiles)
     ]
-    return in_order(findings)
+    return tuple(sorted(findings, key=_worst_first))
 
 
 def judge_waivers(
-    host: Host, waivers: Sequence[tuple[Waiver, State]], checks: Iterable[Check]
+    waivers: Sequence[tuple[Waiver, State]], checks: Iterable[Check]
 ) -> tuple[Finding, ...]:
-    """What the checks of waivers say of those that name the host."""
+    """What the checks of waivers say of those that name a host."""
     found = []
     for check in checks:
         if check.scope is Scope.WAIVERS:
-            verdict = _ask(check, Case(host, waivers=tuple(waivers)))
+            verdict = _ask(check, Case(None, waivers=tuple(waivers)))
             remedies = check.remedies if verdict.outcome is Outcome.FAIL else ()
             found.append(Finding(check, check.severity, None, verdict, (), remedies))
     return tuple(found)
 
 
-def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """The worst first."""
-    return tuple(sorted(findings, key=_worst_first))
-
-
 _PLACES = {outcome: place for place, outcome in enumerate(Outcome)}
 
 
-def _worst_first(finding: Finding) -> tuple[int, int, int, str]:
+def worst_first(outcome: Outcome, severity: Severity, port: int, check: str) -> tuple[object, ...]:
+    """What findings are sorted by; `port` is 0 where it is about the host."""
+    return _PLACES[outcome], severity.rank, port, check
+
+
+def _worst_first(finding: Finding) -> tuple[object, ...]:
     port = finding.endpoint.port if finding.endpoint else 0
-    return _PLACES[finding.outcome], finding.severity.rank, port, finding.check.id
+    return worst_first(finding.outcome, finding.severity, port, finding.check.id)
 
 
 def _subjects(host: Host, check: Check) -> Iterator[Endpoint | None]:

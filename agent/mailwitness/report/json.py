@@ -1,19 +1,37 @@
 """The contract itself: report.json."""
 
 import json
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from mailwitness.report.interface import Format
 
 
+def lines(report: dict[str, Any]) -> Iterator[str]:
+    """A line for each field and each host: for tools that go by lines, and quick to write.
+
+    As text the hosts of a big fleet would take as much room as the report itself.
+    """
+    between = "{"
+    for name, value in report.items():
+        yield f'{between}"{name}":'
+        between = ",\n"
+        if name == "hosts":
+            yield from _list(value)
+        else:
+            yield _compact(value)
+    yield "}\n"
+
+
+def _list(values: Iterable[Any]) -> Iterator[str]:
+    yield "["
+    for number, value in enumerate(values):
+        yield f"{',' if number else ''}\n{_compact(value)}"
+    yield "\n]"
+
+
 def _render(report: dict[str, Any]) -> str:
-    """A line for each field and each host: for tools that go by lines, and quick to write."""
-    fields = (f'"{name}":{_field(name, value)}' for name, value in report.items())
-    return "{" + ",\n".join(fields) + "}\n"
-
-
-def _field(name: str, value: Any) -> str:
-    return "[\n" + ",\n".join(map(_compact, value)) + "\n]" if name == "hosts" else _compact(value)
+    return "".join(lines(report))
 
 
 def _compact(value: Any) -> str:

@@ -14,7 +14,7 @@ from mailwitness.evidence.missing import Missing
 from mailwitness.evidence.probe import Login, Observation, Session
 from mailwitness.firewall.verdict import Answer, Reachability, Share, first_networks
 from mailwitness.policy.audit import Audit, Judged
-from mailwitness.policy.engine import Finding
+from mailwitness.policy.engine import Finding, worst_first
 from mailwitness.policy.outcome import Outcome, Severity
 from mailwitness.policy.waiver import Waiver
 from mailwitness.report.interface import LONGEST
@@ -31,23 +31,37 @@ MOST_NETWORKS = 64
 
 def build(audit: Audit, generated_at: str) -> Json:
     """The whole of report.json; `generated_at` is UTC, ISO 8601 with Z."""
-    hosts = [_bounded(_host(judged)) for judged in audit.hosts]
+    hosts: list[Json] = []
+    used: set[Waiver] = set()
+    for judged in audit.hosts:
+        hosts.append(_bounded(_host(judged)))
+        used.update(each.waiver for each in judged.findings if each.waiver)
+    states = audit.states(used)
+    for host, plan in zip(hosts, audit.run.hosts, strict=True):
+        host["findings"] += (_bounded(_finding(each)) for each in audit.of_waivers(plan, states))
+        host["findings"].sort(key=_worst_first)
     return {
         "schema": SCHEMA,
         "generated_at": generated_at,
         "collected_at": audit.run.started_at,
         "note": audit.run.note,
         "tool": {"name": "mailwitness", "version": __version__},
-        "policies": list(dict.fromkeys(name for judged in audit.hosts for name in judged.policies)),
+        "policies": list(dict.fromkeys(name for host in hosts for name in host["policies"])),
         "waivers": [
             {**_waiver(waiver), "check": waiver.check, "hosts": list(waiver.hosts)}
             | {"groups": list(waiver.groups), "endpoint": waiver.endpoint, "state": state}
-            for waiver, state in audit.waivers
+            for waiver, state in states
         ],
-        "baseline": audit.baseline and audit.baseline.collected_at,
+        "baseline": audit.borne.baseline and audit.borne.baseline.collected_at,
         "summary": summary(hosts),
         "hosts": hosts,
     }
+
+
+def _worst_first(finding: Json) -> tuple[object, ...]:
+    port = int(finding["endpoint"].rpartition(":")[2]) if finding["endpoint"] else 0
+    outcome, severity = Outcome(finding["outcome"]), Severity(finding["severity"])
+    return worst_first(outcome, severity, port, finding["check"])
 
 
 def _bounded(value: Any) -> Any:
