@@ -44,7 +44,39 @@ def test_a_port_of_another_instance_is_its_own(host: HostEvidence) -> None:
 def test_a_port_of_two_instances_is_not_guessed_at(host: HostEvidence) -> None:
     found = configured(beside(host, out(host, 25)), 25)
     assert isinstance(found, Missing)
-    assert "/etc/postfix and /etc/postfix-out" in found.reason
+    assert "/etc/postfix/master.cf, smtp/inet and /etc/postfix-out/master.cf" in found.reason
+
+
+def of_two_services(host: HostEvidence, first: str, second: str) -> Configured | Missing | None:
+    """Of port 25, with one service at each address, of which the first lets nobody log in."""
+    assert isinstance(host.postfix, Postfix)
+    (smtp, *_) = (each for each in host.postfix.services if each.port == 25)
+    services = (
+        replace(smtp, name=f"{first}:25", address=first, overrides={"smtpd_tls_auth_only": "no"}),
+        replace(smtp, name=f"{second}:25", address=second),
+    )
+    return configured(replace(host, postfix=replace(host.postfix, services=services)), 25)
+
+
+def test_of_two_services_the_one_that_others_can_reach_counts(host: HostEvidence) -> None:
+    for loopback in ("127.0.0.1", "::1", "localhost"):
+        found = of_two_services(host, loopback, "192.0.2.1")
+        assert isinstance(found, Configured)
+        assert "192.0.2.1:25/inet" in found.source
+
+
+def test_of_two_services_that_others_can_reach_none_is_taken(host: HostEvidence) -> None:
+    found = of_two_services(host, "192.0.2.2", "192.0.2.1")
+    assert isinstance(found, Missing)
+    assert "192.0.2.2:25/inet and" in found.reason
+
+
+def test_services_that_differ_in_their_address_alone_are_one(host: HostEvidence) -> None:
+    assert isinstance(host.postfix, Postfix)
+    (smtp, *_) = (each for each in host.postfix.services if each.port == 25)
+    both = (smtp, replace(smtp, name="[2001:db8::1]:25", address="2001:db8::1"))
+    found = configured(replace(host, postfix=replace(host.postfix, services=both)), 25)
+    assert isinstance(found, Configured)
 
 
 def test_an_instance_that_is_not_read_may_have_any_port(host: HostEvidence) -> None:

@@ -7,6 +7,8 @@ from mailwitness.evidence.host import (
     Assignment,
     CertificateFile,
     CipherList,
+    ClientRule,
+    ClientTable,
     Configuration,
     ConfigurationFile,
     Daemon,
@@ -22,6 +24,7 @@ from mailwitness.evidence.host import (
     Network,
     NetworkNamespace,
     PacketFilter,
+    Passdb,
     Postfix,
     PostfixInstance,
     PostfixService,
@@ -190,6 +193,10 @@ HOST = HostEvidence(
             ),
             "ldap": DENIED,
         },
+        client_tables={
+            "cidr": ClientTable((ClientRule("192.0.2.0/24", "REJECT"),), 0),
+            "pcre": DENIED,
+        },
         configuration=Configuration(
             (ConfigurationFile("/etc/postfix/main.cf", "2024-01-01T00:00:00Z"),),
             (Assignment("smtpd_tls_auth_only", "/etc/postfix/main.cf", 7, ("smtp/inet",)),),
@@ -205,6 +212,10 @@ HOST = HostEvidence(
         scopes=(
             DovecotScope("imap", "192.0.2.0/24", None, None, {"ssl": "yes"}),
             DovecotScope("imap", None, "192.0.2.7", "mail.example.com", DENIED),
+        ),
+        passdbs=(
+            Passdb("passwd-file", None, None, "192.0.2.0/24", own_nets=True),
+            Passdb("sql", "imap", "192.0.2.0/24", None, DENIED),
         ),
         configuration=Configuration((), DENIED),
         daemon=None,

@@ -404,10 +404,11 @@ def _path(path: tuple[Any, ...]) -> str:
 
 def _is_free(path: tuple[Any, ...]) -> bool:
     """Whether the object there has keys of any name."""
-    free = {"settings", "main", "overrides", "commands", "server_names"}
+    free = {"settings", "main", "overrides", "commands", "server_names", "client_tables"}
     return (path[-1:] != () and path[-1] in free) or path == ("dovecot", "settings", "imap")
 
 
 def _is_free_key(path: tuple[Any, ...]) -> bool:
     names = {"settings", "main", "overrides", "commands"}
-    return any(step in names for step in path[:-1]) or path[-2:-1] == ("server_names",)
+    tables = {"server_names", "client_tables"}
+    return any(step in names for step in path[:-1]) or bool(tables & {*path[-2:-1]})

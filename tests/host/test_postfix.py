@@ -18,7 +18,7 @@ def collected(monkeypatch: pytest.MonkeyPatch, folder: str) -> Postfix:
 
 def with_settings(settings: dict[str, str]) -> Postfix:
     service = PostfixService("smtp", 25, None, "smtpd", {})
-    return Postfix("/etc/postfix", settings, (service,), {}, Configuration((), ()), None)
+    return Postfix("/etc/postfix", settings, (service,), {}, {}, Configuration((), ()), None)
 
 
 @pytest.mark.parametrize("release", RELEASES)

@@ -7,7 +7,6 @@ import sys
 import pytest
 
 from tests.lab import suites
-from tests.lab.lab import unavailable
 from tests.resolver.trials import run
 
 # Of each release; `make resolver-trials` makes more.
@@ -16,12 +15,8 @@ CONFIGURATIONS = 5
 
 @pytest.mark.lab
 @pytest.mark.parametrize("suite", suites.SUITES)
+@pytest.mark.usefixtures("bootable")
 def test_nothing_that_is_foretold_is_wrong(suite: str, capsys: pytest.CaptureFixture[str]) -> None:
-    reason = unavailable()
-    if reason:
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
     seed = os.environ.get("MAILWITNESS_SEED") or secrets.token_hex(4)
     tally = run(suite, seed, CONFIGURATIONS)
     with capsys.disabled():

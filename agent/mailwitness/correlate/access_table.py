@@ -1,107 +1,168 @@
-"""Postfix access tables that stand in its settings themselves, for all client addresses at once.
+"""Postfix's access tables, for all client addresses at once.
 
-access(5), cidr_table(5) and DATABASE_README: `static:`, `inline:` and, since Postfix 3.7,
-`cidr:{{...}}`. What other tables hold is not in the settings.
+access(5), cidr_table(5) and DATABASE_README: those in a file, as the agent read them, and those
+that stand in a setting: `static:`, `inline:` and, since Postfix 3.7, `cidr:{{...}}`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
+from mailwitness.evidence.host import ClientTable
+from mailwitness.evidence.missing import Missing
 from mailwitness.firewall.addresses import (
     EVERYTHING,
     NOTHING,
     WIDTH,
     IntervalSet,
+    Remainder,
+    format_address,
     leading_octets,
     parse_address,
     parse_network,
     single,
+    union,
 )
+from mailwitness.host.postfix_access import split
 
 _PERMITS = frozenset({"OK", "RELAY", "PERMIT"})
 _REJECTS = frozenset({"REJECT", "DEFER"})
 # Actions with which the later restrictions are asked as if nothing had been found.
 _GOES_ON = frozenset({"DUNNO", "WARN", "INFO", "PREPEND", "HOLD", "FILTER", "BCC"})
 _CODE = 3  # digits of an SMTP reply
+_NOT_TOLD = "is not in the evidence"
+
+Fate = Literal["permitted", "rejected", "unsure", "goes on"]
+Rule = tuple[IntervalSet, str]  # who is meant, and the action
 
 
 @dataclass(frozen=True)
 class AccessTable:
-    """What becomes of clients by a table; who is in none of the sets is not found in it."""
+    """What becomes of clients by a table; who is in none of the sets goes on."""
 
     permitted: IntervalSet = NOTHING
     rejected: IntervalSet = NOTHING
     unsure: IntervalSet = NOTHING
 
 
-def split(text: str) -> list[str]:
-    """A list of Postfix: words between commas and blanks, and what braces hold together."""
-    words = [""]
-    depth = 0
-    for character in text:
-        depth += (character == "{") - (character == "}")
-        if depth <= 0 and character in ", \t\n":
-            words.append("")
+@dataclass(frozen=True)
+class Use:
+    """How a program asks a table."""
+
+    fate: Callable[[str], Fate]  # what it makes of an action
+    by_parts: bool  # asks for the client's name and for parts of its address, too
+
+
+def smtpd_fate(action: str) -> Fate:
+    """access(5): by its first word."""
+    word = "".join(action.split(maxsplit=1)[:1]).upper()
+    if word in _REJECTS or (len(word) == _CODE and word.isdecimal() and word[0] in "45"):
+        return "rejected"
+    if word in _PERMITS or (word.isdecimal() and word[0] not in "45"):
+        return "permitted"
+    return "goes on" if word in _GOES_ON else "unsure"
+
+
+def access_table(
+    name: str, family: int, tables: Mapping[str, ClientTable | Missing], use: Use
+) -> AccessTable | Missing:
+    """The table `type:value`; Missing where it is of another kind, or not understood."""
+    rules = _rules(name, family, tables, use)
+    return rules if isinstance(rules, Missing) else _of_rules(rules, use.fate)
+
+
+def _rules(
+    name: str, family: int, tables: Mapping[str, ClientTable | Missing], use: Use
+) -> list[Rule] | Missing:
+    kind, _, value = name.removeprefix("proxy:").partition(":")
+    inside = value.startswith("{") and value.endswith("}")
+    if kind == "static":
+        return [(EVERYTHING, value)]
+    if kind in ("cidr", "inline") and inside:
+        entries = [_bare(entry) for entry in split(value[1:-1])]
+        if kind == "cidr":
+            return _in_order([_pair(entry, " ") for entry in entries], family)
+        return _indexed([_pair(entry, "=") for entry in entries], 0, family, use)
+    table = tables.get(name, Missing(_NOT_TOLD))
+    if isinstance(table, Missing):
+        return table
+    pairs = [(rule.pattern, rule.action) for rule in table.rules]
+    if kind == "cidr":
+        return _in_order(pairs, family)
+    return _indexed(pairs, table.others, family, use)
+
+
+def _bare(entry: str) -> str:
+    return entry.removeprefix("{").removesuffix("}").strip()
+
+
+def _pair(entry: str, between: str) -> tuple[str, str]:
+    key, _, action = entry.partition(between)
+    return key.strip(), action.strip()
+
+
+def _in_order(pairs: Sequence[tuple[str, str]], family: int) -> list[Rule] | Missing:
+    """Of a cidr table the first rule that fits decides; `if` and `endif` may nest."""
+    conditions = [EVERYTHING]
+    found: list[Rule] = []
+    for pattern, action in pairs:
+        word = pattern.lower()
+        if word == "endif":
+            conditions.pop()
+            if not conditions:
+                return Missing("has an endif without an if")
+            continue
+        members = _matched(action if word == "if" else pattern, family)
+        if members is None:
+            return Missing(f"has a pattern that is not understood: {pattern!a}")
+        members &= conditions[-1]
+        if word == "if":
+            conditions.append(members)
         else:
-            words[-1] += character
-    return [word for word in words if word]
-
-
-def access_table(name: str, family: int) -> AccessTable | None:
-    """The table `type:value`; None where it is of another kind, or not understood."""
-    kind, _, value = name.partition(":")
-    match kind:
-        case "static":
-            return _of_actions([(EVERYTHING, value)])
-        case "cidr" if value.startswith("{") and value.endswith("}"):
-            return _ordered(split(value[1:-1]), family)
-        case "inline" if value.startswith("{") and value.endswith("}"):
-            return _inline(split(value[1:-1]), family)
-        case _:
-            return None
-
-
-def _ordered(rules: list[str], family: int) -> AccessTable | None:
-    """Of a cidr table the first rule that fits decides."""
-    found: list[tuple[IntervalSet, str]] = []
-    for rule in rules:
-        pattern, _, action = rule.removeprefix("{").removesuffix("}").strip().partition(" ")
-        try:
-            its_family, members = parse_network(pattern.replace("[", "").replace("]", ""))
-            _, address = parse_address(pattern.partition("/")[0].strip("[]"))
-        except ValueError:
-            return None  # a condition, or something newer
-        if address not in members.points:
-            return None  # Postfix leaves a rule out whose address has bits beyond its prefix
-        if its_family == family:
             found.append((members, action))
-    return _of_actions(found)
+    return found
 
 
-def _inline(entries: list[str], family: int) -> AccessTable | None:
-    """Asked for the client's name first, then its address, then ever shorter parts of it.
+def _matched(pattern: str, family: int) -> IntervalSet | None:
+    """Of addresses of another family neither a network nor its negation holds."""
+    text = pattern.lstrip("!").replace("[", "").replace("]", "")
+    try:
+        its_family, members = parse_network(text)
+        _, address = parse_address(text.partition("/")[0])
+    except ValueError:
+        return None
+    if address not in members.points:
+        return None  # Postfix leaves a rule out whose address has bits beyond its prefix
+    if its_family != family:
+        return NOTHING
+    return ~members if (len(pattern) - len(pattern.lstrip("!"))) % 2 else members
 
-    Of IPv6 the parts are those before a colon, which stand for different networks as addresses
-    are written: such keys, like names, leave the clients unsure who may have them.
+
+def _indexed(
+    pairs: Iterable[tuple[str, str]], others: int, family: int, use: Use
+) -> list[Rule] | Missing:
+    """The whole address is asked for first, then ever shorter parts of it.
+
+    By smtpd(8) the client's name is, too, before them. Of IPv6 the parts are those before a colon,
+    which stand for different networks as addresses are written: such keys, like names, leave it
+    unsure who is meant.
     """
-    by_length: dict[int, list[tuple[IntervalSet, str]]] = {}
-    unsure = NOTHING
-    for entry in entries:
-        key, equals, action = entry.removeprefix("{").removesuffix("}").partition("=")
-        if not equals:
-            return None
-        key, action = key.strip(), action.strip()
+    by_length: dict[int, list[Rule]] = {}
+    for key, action in pairs:
         of_key = _key(key)
         if of_key is None:
-            unsure = EVERYTHING
-        elif of_key[0] == family:
-            _, length, members = of_key
+            others += 1
+            continue
+        its_family, length, members = of_key
+        whole = length == WIDTH[its_family]
+        if its_family != family or not (whole or use.by_parts):
+            continue
+        # A table is asked for the address as the system writes it, and holds texts.
+        if not whole or key.lower() == format_address(family, members.points[0]):
             by_length.setdefault(length, []).append((members, action))
-    longest_first = sorted(by_length.items(), reverse=True)
-    found = _of_actions([each for _, rules in longest_first for each in rules])
-    if found is None or not unsure:
-        return found
-    return AccessTable(unsure=EVERYTHING)
+    if others and use.by_parts:
+        return Missing("has keys that are no addresses, and whom they mean is not known")
+    return [rule for _, rules in sorted(by_length.items(), reverse=True) for rule in rules]
 
 
 def _key(key: str) -> tuple[int, int, IntervalSet] | None:
@@ -116,22 +177,11 @@ def _key(key: str) -> tuple[int, int, IntervalSet] | None:
     return family, WIDTH[family], single(value)
 
 
-def _of_actions(rules: list[tuple[IntervalSet, str]]) -> AccessTable | None:
+def _of_rules(rules: list[Rule], fate: Callable[[str], Fate]) -> AccessTable:
     """The first of the rules decides."""
-    rest = EVERYTHING
-    sets = {"permitted": NOTHING, "rejected": NOTHING, "unsure": NOTHING}
+    sets: dict[Fate, list[IntervalSet]] = {}
+    rest = Remainder(EVERYTHING)
     for members, action in rules:
-        for name in _fate(action):
-            sets[name] |= rest & members
-        rest -= members
-    return AccessTable(**sets)
-
-
-def _fate(action: str) -> Iterator[str]:
-    word = "".join(action.split(maxsplit=1)[:1]).upper()
-    if word in _REJECTS or (len(word) == _CODE and word.isdecimal() and word[0] in "45"):
-        yield "rejected"
-    elif word in _PERMITS or (word.isdecimal() and word[0] not in "45"):
-        yield "permitted"
-    elif word not in _GOES_ON:
-        yield "unsure"
+        sets.setdefault(fate(action), []).append(rest.common(members))
+        rest.discard(members)
+    return AccessTable(*(union(sets.get(each, ())) for each in ("permitted", "rejected", "unsure")))

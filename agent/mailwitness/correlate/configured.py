@@ -1,6 +1,8 @@
 """What the settings of Dovecot and Postfix make of one port."""
 
+import ipaddress
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa
 
@@ -46,30 +48,43 @@ def ports(host: HostEvidence) -> dict[int, Protocol]:
 
 
 def configured(host: HostEvidence, port: int) -> Configured | Missing | None:
-    """What is configured on `port`; None where both products are known to have nothing there."""
-    for listener in _listeners(host.dovecot, port):
-        assert isinstance(host.dovecot, Dovecot)
-        return _by_dovecot(host, host.dovecot, listener)
+    """What is configured on `port`; None where both products are known to have nothing there.
+
+    What listens on the loopback alone is nobody's who comes from outside, where else something is.
+    """
     instances = list(_instances(host))
-    having = [
-        postfix
-        for postfix in instances
-        if not isinstance(postfix, Missing) and any(_services(postfix, port))
-    ]
-    if len(having) > 1:
-        places = " and ".join(postfix.config_directory for postfix in having)
-        return Missing(f"several instances have this port, which are not told apart: {places}")
-    for postfix in having:
-        return _by_postfix(host, postfix, next(_services(postfix, port)))
-    for product in (host.dovecot, *instances):
-        if isinstance(product, Missing):
-            return product
-    return None
+    found = list(_listeners(host, instances, port))
+    outward = [each for each in found if not _on_loopback(*each)] or found
+    if not outward:
+        unread = (each for each in (host.dovecot, *instances) if isinstance(each, Missing))
+        return next(unread, None)
+    product, listener = outward[0]
+    if any(_address_apart(*each) != _address_apart(*outward[0]) for each in outward):
+        places = " and ".join(dict.fromkeys(_place(*each) for each in outward))
+        return Missing(f"several daemons have this port, which are not told apart: {places}")
+    if isinstance(product, Dovecot):
+        assert isinstance(listener, DovecotListener)
+        return _by_dovecot(host, product, listener)
+    assert isinstance(listener, PostfixService)
+    return _by_postfix(host, product, listener)
 
 
-def _listeners(dovecot: Dovecot | Missing | None, port: int) -> Iterator[DovecotListener]:
-    if isinstance(dovecot, Dovecot):
-        yield from (listener for listener in dovecot.listeners if listener.port == port)
+_Product = Dovecot | Postfix
+_Listener = DovecotListener | PostfixService
+
+
+def _listeners(
+    host: HostEvidence, instances: Iterable[Postfix | Missing], port: int
+) -> Iterator[tuple[_Product, _Listener]]:
+    if isinstance(host.dovecot, Dovecot):
+        for listener in host.dovecot.listeners:
+            if listener.port == port:
+                yield host.dovecot, listener
+    for postfix in instances:
+        for service in () if isinstance(postfix, Missing) else postfix.services:
+            if service.port == port:
+                assert isinstance(postfix, Postfix)
+                yield postfix, service
 
 
 def _instances(host: HostEvidence) -> Iterator[Postfix | Missing]:
@@ -81,8 +96,37 @@ def _instances(host: HostEvidence) -> Iterator[Postfix | Missing]:
             yield postfix
 
 
-def _services(postfix: Postfix, port: int) -> Iterator[PostfixService]:
-    yield from (service for service in postfix.services if service.port == port)
+def _on_loopback(product: _Product, listener: _Listener) -> bool:
+    if isinstance(listener, DovecotListener):
+        words = list(listener.addresses)
+    elif listener.address is not None:
+        words = [listener.address]
+    else:
+        assert isinstance(product, Postfix)
+        settings = {**product.settings, **listener.overrides}
+        words = settings.get("inet_interfaces", "").replace(",", " ").split()
+    return bool(words) and all(map(_is_loopback, words))
+
+
+def _is_loopback(word: str) -> bool:
+    try:
+        return ipaddress.ip_address(word.strip("[]")).is_loopback
+    except ValueError:
+        return word in ("localhost", "loopback-only")
+
+
+def _address_apart(product: _Product, listener: _Listener) -> tuple[str, _Listener]:
+    """What it is, wherever it listens."""
+    if isinstance(listener, DovecotListener):
+        return "", replace(listener, name="", addresses=())
+    assert isinstance(product, Postfix)
+    return product.config_directory, replace(listener, name="", address=None)
+
+
+def _place(product: _Product, listener: _Listener) -> str:
+    if isinstance(product, Dovecot):
+        return f"Dovecot's inet_listener {listener.name}"
+    return f"{product.config_directory}/master.cf, {listener.name}/inet"
 
 
 def _by_dovecot(host: HostEvidence, dovecot: Dovecot, listener: DovecotListener) -> Configured:
@@ -92,6 +136,7 @@ def _by_dovecot(host: HostEvidence, dovecot: Dovecot, listener: DovecotListener)
     certificates = _on_disk(host, dovecot_certificates(settings))
     return Configured(
         product="dovecot",
+        listener=listener,
         source=f"doveconf, service {listener.service}, inet_listener {listener.name}",
         settings=settings,
         main=dovecot.main,
@@ -102,6 +147,7 @@ def _by_dovecot(host: HostEvidence, dovecot: Dovecot, listener: DovecotListener)
         scopes=tuple(_scopes(host, dovecot, listener, library)),
         certificates=certificates,
         server_names={},
+        client_tables={},
         files=dovecot.configuration.files,
         daemon=dovecot.daemon,
         library=library,
@@ -143,6 +189,7 @@ def _by_postfix(host: HostEvidence, postfix: Postfix, service: PostfixService) -
         certificates = tuple(dict.fromkeys((*certificates, *of_its_own)))
     return Configured(
         product="postfix",
+        listener=service,
         source=f"postconf, {postfix.config_directory}/master.cf, service {service.name}/inet",
         settings=settings,
         main=postfix.settings,
@@ -151,6 +198,7 @@ def _by_postfix(host: HostEvidence, postfix: Postfix, service: PostfixService) -
         scopes=(),
         certificates=certificates,
         server_names=_server_names(postfix, settings.get("tls_server_sni_maps", "")),
+        client_tables=postfix.client_tables,
         files=postfix.configuration.files,
         daemon=postfix.daemon,
         library=library,

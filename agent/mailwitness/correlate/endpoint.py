@@ -8,7 +8,15 @@ from typing import Literal
 
 from mailwitness.correlate.certificate import Certificate
 from mailwitness.correlate.filtered import Filtered
-from mailwitness.evidence.host import ConfigurationFile, Daemon, ListeningSocket, TlsLibrary
+from mailwitness.evidence.host import (
+    ClientTable,
+    ConfigurationFile,
+    Daemon,
+    DovecotListener,
+    ListeningSocket,
+    PostfixService,
+    TlsLibrary,
+)
 from mailwitness.evidence.missing import Missing
 from mailwitness.evidence.probe import Observation, Protocol, Session
 from mailwitness.resolver import server_name
@@ -59,6 +67,7 @@ class Configured:
     """What the configuration makes of this port."""
 
     product: Literal["dovecot", "postfix"]
+    listener: DovecotListener | PostfixService
     source: str  # the command and the block or line that says so
     settings: dict[str, str]  # the effective ones that bear on TLS and login
     main: dict[str, str]  # what they would be without anything of this listener's or protocol's own
@@ -68,6 +77,7 @@ class Configured:
     certificates: tuple[CertificateOnDisk, ...]  # served to a client that names no server
     # Of Postfix, by entry of tls_server_sni_maps; Dovecot has blocks for them.
     server_names: Mapping[str, tuple[CertificateOnDisk, ...] | Missing] | Missing
+    client_tables: Mapping[str, ClientTable | Missing]  # of Postfix
     files: tuple[ConfigurationFile, ...]
     daemon: Daemon | Missing | None
     library: TlsLibrary | Missing

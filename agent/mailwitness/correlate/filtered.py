@@ -4,7 +4,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from mailwitness.correlate.gates import Gate
 from mailwitness.evidence.host import HostEvidence, ListeningSocket, PacketFilter
 from mailwitness.evidence.missing import Missing
 from mailwitness.firewall.addresses import (
@@ -33,6 +32,23 @@ from mailwitness.firewall.verdict import (
 _LOOPBACK = "lo"
 _LOOPBACK_NET = 127
 _BOTH_FAMILIES = "whether the socket of [::] takes IPv4, too, is not known"
+
+
+@dataclass(frozen=True)
+class Gate:
+    """Sources of one family that a named layer blocks, or may block."""
+
+    family: int
+    sources: IntervalSet
+    answer: Answer
+    reason: str  # empty unless undecided
+    decider: Decider
+
+    @classmethod
+    def of_service(cls, family: int, sources: IntervalSet, said: str, *, surely: bool) -> "Gate":
+        """What the access rules of a daemon do, or where it is not sure may do."""
+        answer, reason = (Answer.BLOCKED, "") if surely else (Answer.UNDECIDED, said)
+        return cls(family, sources, answer, reason, Decider(Layer.SERVICE, said))
 
 
 @dataclass(frozen=True)

@@ -221,7 +221,7 @@ def _endpoints(
             tls=_tls(service, setting, [seen.observation for seen in outside]),
             configured=setting,
             running=running,
-            filtered=_filtered(its_filters, plan, port, setting, outside),
+            filtered=_filtered(its_filters, plan, port, goal or port, outside),
             outside=outside,
             leads_to=goal,
         )
@@ -238,19 +238,14 @@ def _filtered(
     its_filters: Filters | Missing,
     plan: PlannedHost,
     port: int,
-    setting: Configured | Missing | None,
+    goal: int,
     outside: Iterable[Outside],
 ) -> Filtered | Missing:
+    """Who can reach the port; `goal`: where its packets are led to, else the port itself."""
     if isinstance(its_filters, Missing):
         return its_filters
-    known = setting if isinstance(setting, Configured) else None
-    service = SERVICES.get(port)
-    its_gates = gates(
-        its_filters.inside,
-        known.product if known else None,
-        known.settings if known else {},
-        service.protocol if service else None,
-    )
+    inside = its_filters.inside
+    its_gates = gates(inside, goal, configured.configured(inside, goal))
     seen = (look.observation for look in outside)
     used = {look.address for look in seen if not isinstance(look, Missing)}
     try:

@@ -112,6 +112,25 @@ class ServerName:
 
 
 @dataclass(frozen=True)
+class ClientRule:
+    """An entry of an access table. `action`: its first word, or "" for what no action looks like.
+
+    `pattern` is an address, a part of one, or in a cidr table what stands at the line's beginning.
+    """
+
+    pattern: str
+    action: str
+
+
+@dataclass(frozen=True)
+class ClientTable:
+    """What an access table of Postfix says of addresses, in its own order."""
+
+    rules: tuple[ClientRule, ...]
+    others: int  # how many entries have other keys, as names
+
+
+@dataclass(frozen=True)
 class Postfix:
     """The effective settings of an instance, as postconf(1) gives them."""
 
@@ -120,6 +139,8 @@ class Postfix:
     services: tuple[PostfixService, ...]
     # By the value of tls_server_sni_maps that some service has.
     server_names: dict[str, Union[tuple[ServerName, ...], Missing]]
+    # By `type:path`, as the settings name them that say which clients may come.
+    client_tables: dict[str, Union[ClientTable, Missing]]
     configuration: Configuration
     daemon: Union[Daemon, Missing, None]  # None: it does not run
 
@@ -158,6 +179,20 @@ class DovecotScope:
 
 
 @dataclass(frozen=True)
+class Passdb:
+    """A database of passwords; they are asked in their order until one knows the user.
+
+    The nets are values of allow_nets, from where users may log in; None: from anywhere.
+    """
+
+    driver: str  # "passwd-file"
+    protocol: Optional[str]  # "imap"; None: of all
+    every_nets: Optional[str]  # of every user, beside others that the user may have
+    usual_nets: Optional[str]  # of users who have none of their own
+    own_nets: Union[bool, Missing]  # whether some have
+
+
+@dataclass(frozen=True)
 class Dovecot:
     """The effective settings, as doveconf(1) gives them."""
 
@@ -165,6 +200,7 @@ class Dovecot:
     main: dict[str, str]  # outside all blocks
     settings: dict[str, dict[str, str]]  # by protocol ("imap"), the filters of no client applied
     scopes: tuple[DovecotScope, ...]  # what filter blocks make of them
+    passdbs: Union[tuple[Passdb, ...], Missing]  # those that are asked for passwords of users
     configuration: Configuration
     daemon: Union[Daemon, Missing, None]  # None: it does not run
 

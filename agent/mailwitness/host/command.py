@@ -93,7 +93,7 @@ def run(
     its = _current.get() or Session()
     lacks_root = os.geteuid() != 0 and privileged.needs_root(argv)
     sudo = ("sudo", "-n", "--") if lacks_root and its.sudo else ()
-    label = " ".join((*sudo, *argv))
+    label = _label((*sudo, *argv))
     begun = time.monotonic()
     if argv[0] in its.hung:
         return Missing(f"{label}: not run, since {argv[0]} did not end before")
@@ -103,12 +103,22 @@ def run(
     variables = {**(environment or {}), "PATH": PATH, "LC_ALL": "C", "HOME": "/"}
     answer = _run((*sudo, program, *argv[1:]), label, timeout, max_output, answers, variables)
     taken = time.monotonic() - begun
-    its.seconds[label[:_MAX_LABEL]] = its.seconds.get(label[:_MAX_LABEL], 0.0) + taken
+    its.seconds[label] = its.seconds.get(label, 0.0) + taken
     if isinstance(answer, NoEnd):
         its.hung.add(argv[0])
     if isinstance(answer, Missing) and lacks_root:
         return Missing(f"{answer.reason}; {privileged.how(program, argv)}")
     return answer
+
+
+def _label(argv: Sequence[str]) -> str:
+    """The command for people: without the values of settings, which may be secret, and not long."""
+    words = (
+        f"{word.partition('=')[0]}=…" if before == "-o" else word
+        for before, word in zip(("", *argv), argv)
+    )
+    line = " ".join(words)
+    return line if len(line) <= _MAX_LABEL else f"{line[:_MAX_LABEL]}…"
 
 
 def _run(  # noqa: PLR0913, PLR0917 - what `run` was asked for
@@ -173,7 +183,7 @@ def _read(
 
 def _kill(process: "subprocess.Popen[bytes]") -> None:
     # start_new_session made it the leader of a group of its own; it is not reaped yet. What
-    # sudo started is root's and not ours to end: sudo's own time limit does.
+    # sudo started is root's and not ours to end: command_timeout of sudoers(5) does.
     with contextlib.suppress(ProcessLookupError, PermissionError, subprocess.TimeoutExpired):
         os.killpg(process.pid, signal.SIGKILL)
         process.wait(_REAP_SECONDS)

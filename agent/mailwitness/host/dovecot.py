@@ -11,6 +11,7 @@ from mailwitness.evidence.missing import Missing
 from mailwitness.host import command
 from mailwitness.host.configuration import of_dovecot
 from mailwitness.host.daemons import dovecot_daemon
+from mailwitness.host.dovecot_passdbs import passdbs
 from mailwitness.host.keys import Pair
 from mailwitness.host.tls_library import CipherText
 
@@ -113,6 +114,7 @@ def dovecot() -> Union[Found, Missing, None]:
             main=_public(_values(main)),
             settings=settings,
             scopes=tuple(filtered),
+            passdbs=passdbs(changed),
             configuration=of_dovecot(head.rpartition(" ")[2], SETTINGS),
             daemon=dovecot_daemon(directory),
         ),

@@ -5,12 +5,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Optional, Union
 
-from mailwitness.evidence.host import Postfix, PostfixService, ServerName
+from mailwitness.evidence.host import ClientTable, Postfix, PostfixService, ServerName
 from mailwitness.evidence.missing import Missing
 from mailwitness.host import command, postscreen
 from mailwitness.host.configuration import of_postfix
 from mailwitness.host.daemons import postfix_daemon
 from mailwitness.host.keys import Pair, contents
+from mailwitness.host.postfix_access import client_table, tables_named, without_keys
 from mailwitness.host.postfix_ciphers import SECURITY_LEVEL, cipher_list
 from mailwitness.host.postfix_server_names import server_names
 from mailwitness.host.tls_library import CipherText
@@ -111,7 +112,7 @@ def postfix(directory: Optional[str] = None) -> Union[Found, Missing, None]:
     assert isinstance(fields, str)
     assert isinstance(overrides, str)
     environment, folder, queue = (line.strip() for line in directories.splitlines())
-    settings = _assignments(listed)
+    settings = without_keys(_assignments(listed))
     services = _services(postconf, settings, _by_service(fields), _by_service(overrides))
     if isinstance(services, Missing):
         return services
@@ -120,6 +121,7 @@ def postfix(directory: Optional[str] = None) -> Union[Found, Missing, None]:
         settings=settings,
         services=services,
         server_names=_server_names(folder, settings, services),
+        client_tables=_client_tables(folder, settings, services),
         configuration=of_postfix(folder, PARAMETERS),
         daemon=postfix_daemon(queue),
     )
@@ -180,6 +182,14 @@ def _server_names(
     name = "tls_server_sni_maps"
     named = {{**settings, **service.overrides}.get(name, "") for service in services}
     return {maps: server_names(directory, maps) for maps in sorted(named) if maps}
+
+
+def _client_tables(
+    directory: str, settings: dict[str, str], services: tuple[PostfixService, ...]
+) -> dict[str, Union[ClientTable, Missing]]:
+    scopes = (settings, *(service.overrides for service in services))
+    named = {word for scope in scopes for word in tables_named(scope)}
+    return {word: client_table(directory, word) for word in sorted(named)}
 
 
 def _services(
@@ -258,7 +268,7 @@ def _effective(
     listed = command.run((*postconf, "-x", *options, *PARAMETERS))
     if isinstance(listed, Missing):
         return listed
-    effective = _assignments(listed)
+    effective = without_keys(_assignments(listed))
     return {name: value for name, value in effective.items() if value != settings.get(name)}
 
 

@@ -37,7 +37,18 @@ _OF_TLS = (
     "tlsproxy_tls_security_level",
     "tlsproxy_use_tls",
 )
-PARAMETERS = (*_AFTER_GREETING, *_ANNOUNCING, *_OF_TLS)
+# The older names of 3.5 and before, and those that have taken their place.
+_KEEPING_OUT = (
+    "postscreen_access_list",
+    "postscreen_allowlist_interfaces",
+    "postscreen_blacklist_action",
+    "postscreen_denylist_action",
+    "postscreen_dnsbl_action",
+    "postscreen_dnsbl_sites",
+    "postscreen_upstream_proxy_protocol",
+    "postscreen_whitelist_interfaces",
+)
+PARAMETERS = (*_AFTER_GREETING, *_ANNOUNCING, *_OF_TLS, *_KEEPING_OUT)
 
 
 def speaks_itself(settings: Mapping[str, str]) -> bool:
