@@ -53,8 +53,9 @@ def record(lab: Lab) -> None:
     output = lab.state / "recording"
     today = datetime.now(UTC).date()
     note = f"Recorded on lab hosts on {today}; nothing on this machine was audited."
-    lab.up()
+    lab.down()  # one that is left of a start that failed may lack what comes after its boot
     try:
+        lab.up()
         done = audit(lab, output, "-e", json.dumps({"mailwitness_note": note}))
     finally:
         lab.down()

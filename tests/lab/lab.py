@@ -29,6 +29,7 @@ _TOOLS = {
 }
 # CAP_NET_ADMIN and CAP_SYS_ADMIN by their numbers, capability.h
 _CAPABILITIES = 1 << 12 | 1 << 21
+_INOTIFY = Path("/proc/sys/fs/inotify/max_user_instances")
 
 
 def unavailable() -> str | None:
@@ -103,6 +104,7 @@ class Lab:
         wanted = [m for m in machines if m.description.boot and not m.is_up()]
         for suite in sorted({machine.description.suite for machine in wanted}):
             suites.base(suite)
+        _make_room(len(self.hosts))
         network.up(self.state)
         upstream.up(self.hosts)
         self._login_key()
@@ -185,3 +187,13 @@ class Lab:
         if host.sudo == "password":
             variables |= {"ansible_become": True, "ansible_become_password": self.password}
         return variables
+
+
+def _make_room(hosts: int) -> None:
+    """Each systemd watches things by about six inotify instances, and the kernel has 128 a user.
+
+    The host that comes last would have units that fail. inotify(7).
+    """
+    needed = 128 + 10 * hosts
+    if int(_INOTIFY.read_text()) < needed:
+        _INOTIFY.write_text(str(needed))

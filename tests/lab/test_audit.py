@@ -113,10 +113,12 @@ def test_what_a_mailbox_connector_may_use(audited: Run) -> None:
         "another": "not-eligible",
         "banned": "eligible",  # the next three by the vantages that get through
         "blocked": "eligible",
+        "cyrus": "not-eligible",
         "dead": "unknown",
         "dovecot24": "eligible",
         "expired": "eligible-with-exception",
         "exposed": "eligible",
+        "fronted": "eligible",
         "good": "eligible",
         "legacy": "eligible-with-exception",
         "misnamed": "eligible-with-exception",

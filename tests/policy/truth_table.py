@@ -70,7 +70,7 @@ def host(row: Row) -> Host:
     assert isinstance(endpoint.filtered, Filtered)
     running_as: dict[str, Running | Missing] = {
         "listens": endpoint.running,
-        "nothing": Running((), Missing("nothing listens")),
+        "nothing": Running((), (), Missing("nothing listens")),
         "unknown": UNKNOWN,
     }
     changed = replace(

@@ -16,25 +16,26 @@ from mailwitness.policy.outcome import (
 
 def _judge(case: Case) -> Verdict:
     running = known(case.endpoint.running)
-    if not running.sockets:
-        return not_applicable("nothing listens here")
-    others = []
+    others: dict[Witness, str] = {}  # with the name of the program
+    for led in known(running.beyond):
+        process = known(led.socket.process)
+        where = f"{led.address} port {led.socket.port}, where the packet filter leads"
+        said = f"{_described(process)}, in a network namespace of its own"
+        others[Witness("running", where, said)] = process.name
     own = []
     for socket in running.sockets:
         process = known(socket.process)
         its = product(process)
         if its is None:
-            others.append(
-                Witness(
-                    "running",
-                    f"{socket.address} port {socket.port}",
-                    _described(process),
-                )
-            )
+            where = f"{socket.address} port {socket.port}"
+            others[Witness("running", where, _described(process))] = process.name
         else:
             own.append(its)
     if others:
-        return failed("served by neither Dovecot nor Postfix", others)
+        names = " and ".join(dict.fromkeys(others.values()))
+        return failed(f"served by {names}, not by Dovecot or Postfix", list(others))
+    if not own:
+        return not_applicable("nothing listens here")
     return passed(f"served by {' and '.join(dict.fromkeys(own))}")
 
 

@@ -144,10 +144,19 @@ def _within(address: str, block: str) -> bool:
 
 
 @dataclass(frozen=True)
+class Beyond:
+    """A listener of a container, or whatever has a network namespace, behind the packet filter."""
+
+    address: str  # of the namespace
+    socket: ListeningSocket
+
+
+@dataclass(frozen=True)
 class Running:
     """What the host itself finds on this port. No socket: nothing listens."""
 
     sockets: tuple[ListeningSocket, ...]
+    beyond: tuple[Beyond, ...] | Missing  # where the packet filter leads those who come by it
     observation: Observation | Missing  # the host's handshake with its own listener
 
 
@@ -195,6 +204,7 @@ class Endpoint:
             isinstance(self.configured, Configured)
             or self.leads_to is not None
             or (isinstance(self.running, Running) and bool(self.running.sockets))
+            or (isinstance(self.running, Running) and self.running.beyond != ())
             or bool(self.looks("outside"))
         )
 

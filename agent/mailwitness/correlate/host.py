@@ -9,7 +9,7 @@ from mailwitness.correlate.allowlist import ListAnswer, answers
 from mailwitness.correlate.endpoint import Configured, Endpoint, Outside, Running
 from mailwitness.correlate.filtered import Filtered, Filters, filters
 from mailwitness.correlate.gates import gates
-from mailwitness.correlate.redirects import redirected
+from mailwitness.correlate.redirects import beyond, redirected
 from mailwitness.evidence.host import HostEvidence, Software
 from mailwitness.evidence.missing import Missing
 from mailwitness.evidence.probe import Observation, ProbeEvidence, Protocol
@@ -209,7 +209,7 @@ def _endpoints(
     for port in sorted({*known_ports, *(port for port in leads if port)}):
         outside = tuple(_sightings(probes, port))
         setting = inside if isinstance(inside, Missing) else configured.configured(inside, port)
-        running = _running(inside, port)
+        running = _running(inside, its_filters, port)
         goal = leads.get(port)
         service = SERVICES.get(port) or SERVICES.get(goal or 0)
         declared_there = declared.get(port) or declared.get(goal or 0)
@@ -296,13 +296,20 @@ def _sightings(
                 yield Outside(vantage, Missing(f"port {port} was not probed"))
 
 
-def _running(inside: HostEvidence | Missing, port: int) -> Running | Missing:
+def _running(
+    inside: HostEvidence | Missing, its_filters: Filters | Missing, port: int
+) -> Running | Missing:
     if isinstance(inside, Missing):
         return inside
     if isinstance(inside.sockets, Missing):
         return inside.sockets
     sockets = tuple(socket for socket in inside.sockets if socket.port == port)
-    return Running(sockets, _own_look(inside, port))
+    led = (
+        ()
+        if isinstance(its_filters, Missing)
+        else beyond(its_filters.firewall.ruleset, inside.namespaces, port)
+    )
+    return Running(sockets, led, _own_look(inside, port))
 
 
 def _own_look(inside: HostEvidence, port: int) -> Observation | Missing:

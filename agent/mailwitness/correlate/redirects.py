@@ -1,9 +1,20 @@
-"""Ports that the packet filter leads to another port: clients reach a service by these, too."""
+"""Where the packet filter leads a port: to another port, or into another network namespace."""
 
 from collections.abc import Collection, Iterator
 
-from mailwitness.firewall.addresses import IntervalSet
-from mailwitness.firewall.ruleset import Field, Match, Rule, Ruleset, Selector, Translate
+from mailwitness.correlate.endpoint import Beyond
+from mailwitness.evidence.host import NetworkNamespace
+from mailwitness.evidence.missing import Missing
+from mailwitness.firewall.addresses import IntervalSet, parse_address
+from mailwitness.firewall.ruleset import (
+    Field,
+    Match,
+    Rule,
+    Ruleset,
+    Selector,
+    Target,
+    Translate,
+)
 
 _PORT_BITS = 16
 _MOST = 64  # ports of one rule: a range of thousands is a proxy's matter, not a mail port's
@@ -13,16 +24,48 @@ _DPORT = (Selector(Field.DPORT),)
 def redirected(ruleset: Ruleset, targets: Collection[int]) -> dict[int, int]:
     """The ports that redirect or dnat lead to one of the targets, each with that target."""
     return {
-        port: target
-        for table in ruleset.tables
-        for chain in table.chains.values()
-        for rule in chain.rules
-        for port, target in _of_rule(rule, targets)
-        if port != target
+        port: goal
+        for port, target in _translations(ruleset)
+        for goal in (_ports(target.ports) if target.ports else ())
+        if goal in targets and port != goal
     }
 
 
-def _of_rule(rule: Rule, targets: Collection[int]) -> Iterator[tuple[int, int]]:
+def beyond(
+    ruleset: Ruleset, namespaces: tuple[NetworkNamespace, ...] | Missing, port: int
+) -> tuple[Beyond, ...] | Missing:
+    """What listens in other network namespaces where dnat leads the packets of this port."""
+    targets = [target for its, target in _translations(ruleset) if its == port and target.addresses]
+    if isinstance(namespaces, Missing):
+        return namespaces if targets else ()
+    return tuple(
+        Beyond(address, socket)
+        for space in namespaces
+        for address in (() if isinstance(space.addresses, Missing) else space.addresses)
+        for socket in space.sockets
+        if any(_leads_to(each, address, socket.port, port) for each in targets)
+    )
+
+
+def _leads_to(target: Target, address: str, goal: int, port: int) -> bool:
+    family, value = parse_address(address)
+    return (
+        target.family in (None, family)
+        and target.addresses is not None
+        and value in target.addresses
+        and (goal == port if target.ports is None else goal in target.ports)
+    )
+
+
+def _translations(ruleset: Ruleset) -> Iterator[tuple[int, Target]]:
+    """Each port that a rule names, and where it leads its packets."""
+    for table in ruleset.tables:
+        for chain in table.chains.values():
+            for rule in chain.rules:
+                yield from _of_rule(rule)
+
+
+def _of_rule(rule: Rule) -> Iterator[tuple[int, Target]]:
     asked: list[int] = []
     for step in rule.steps:
         if isinstance(step, Match) and step.keys == _DPORT and not step.negated:
@@ -33,8 +76,7 @@ def _of_rule(rule: Rule, targets: Collection[int]) -> Iterator[tuple[int, int]]:
                 ports = (
                     [port for row in content.rows for port in _ports(row[0])] if by_map else asked
                 )
-                for goal in _ports(target.ports) if target.ports else ():
-                    yield from ((port, goal) for port in ports if goal in targets)
+                yield from ((port, target) for port in ports)
 
 
 def _ports(members: IntervalSet) -> list[int]:

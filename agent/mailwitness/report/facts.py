@@ -104,13 +104,21 @@ def _running(endpoint: Json) -> Cell:
     running = endpoint["running"]
     if "missing" in running:
         return _unknown(running)
-    if not running["sockets"]:
-        return Cell(("nothing listens",), _listens(answer=False))
-    processes = [
-        "process not known" if "missing" in process else f"{process['name']}, pid {process['pid']}"
-        for process in (socket["process"] for socket in running["sockets"])
+    led = [] if "missing" in running["beyond"] else running["beyond"]
+    held = [
+        *(_process(socket) for socket in running["sockets"]),
+        *(f"{_process(socket)}, at {socket['address']} port {socket['port']}" for socket in led),
     ]
-    return Cell(tuple(dict.fromkeys(processes)), _listens(answer=True))
+    if not held:
+        return Cell(("nothing listens",), _listens(answer=False))
+    return Cell(tuple(dict.fromkeys(held)), _listens(answer=True))
+
+
+def _process(socket: Json) -> str:
+    process = socket["process"]
+    return (
+        "process not known" if "missing" in process else f"{process['name']}, pid {process['pid']}"
+    )
 
 
 def _filtered(endpoint: Json) -> Cell:

@@ -246,6 +246,9 @@ def _running(running: Running | Missing) -> Json:
     seen = running.observation
     return {
         "sockets": [_socket(socket) for socket in running.sockets],
+        "beyond": _missing(running.beyond)
+        if isinstance(running.beyond, Missing)
+        else [{**_socket(led.socket), "address": led.address} for led in running.beyond],
         "handshake": _missing(seen) if isinstance(seen, Missing) else _observation(seen),
     }
 
@@ -254,6 +257,7 @@ def _socket(socket: ListeningSocket) -> Json:
     process = socket.process
     return {
         "address": socket.address,
+        "port": socket.port,
         "process": _missing(process)
         if isinstance(process, Missing)
         else {
