@@ -59,7 +59,7 @@ class Machine:
         """Lay out the file system: configuration, certificates, keys and accounts."""
         self.halt()  # or what was left of it, if its container died on its own
         shutil.rmtree(self.folder, ignore_errors=True)
-        suites.lay_over(self.description.suite, self.folder)
+        suites.lay_over(suites.base(self.description.suite), self.folder)
         for tree in (_MAILSERVER / self.description.suite, self.description.files):
             if tree.is_dir():
                 shutil.copytree(tree, self.root, dirs_exist_ok=True)

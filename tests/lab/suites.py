@@ -103,16 +103,16 @@ def base(suite: str) -> Path:
     return root
 
 
-def lay_over(suite: str, folder: Path) -> Path:
-    """The root of a file system of its own over that base, mounted in a new or empty `folder`.
+def lay_over(lower: Path, folder: Path) -> Path:
+    """The root of a file system of its own over that one, mounted in a new or empty `folder`.
 
     Raises:
-        LabError: the base cannot be made, or the layers not be mounted.
+        LabError: the layers cannot be mounted.
     """
     upper, work, root = (folder / part for part in ("upper", "work", "root"))
     for part in (upper, work, root):
         part.mkdir(parents=True)
-    layers = f"lowerdir={base(suite)},upperdir={upper},workdir={work}"
+    layers = f"lowerdir={lower},upperdir={upper},workdir={work}"
     run("mount", "-t", "overlay", "-o", layers, "overlay", root)
     return root
 

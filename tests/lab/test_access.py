@@ -144,7 +144,7 @@ def test_whom_postfix_keeps_out(
         "/etc/resolv.conf": "nameserver 127.0.0.1\n",
     }
     content = {name: text.encode() for name, text in files.items()}
-    with cell(suite, tmp_path, {**content, "/agent.pyz": agent}) as host:
+    with cell(suites.base(suite), tmp_path, {**content, "/agent.pyz": agent}) as host:
         host.run("/bin/sh", "-c", _START)
         asks = [
             (source, V6 if ":" in source else V4, port, "smtp", "")
@@ -290,7 +290,7 @@ def test_whom_dovecot_lets_log_in(
         "/etc/hosts": "127.0.0.1 localhost cell.example\n",
     }
     content = {name: text.encode() for name, text in files.items()}
-    with cell(suite, tmp_path, {**content, "/agent.pyz": agent}) as host:
+    with cell(suites.base(suite), tmp_path, {**content, "/agent.pyz": agent}) as host:
         host.run("/bin/sh", "-c", _START)
         ways = [(source, V6 if ":" in source else V4) for source in SOURCES]
         users = [(*way, 143, "imap", user) for way in ways for user in ("bound", "free")]

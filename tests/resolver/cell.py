@@ -51,9 +51,9 @@ def _run(argv: Sequence[str]) -> "subprocess.CompletedProcess[str]":
 
 
 @contextlib.contextmanager
-def cell(suite: str, folder: Path, files: Mapping[str, bytes]) -> Iterator[Cell]:
+def cell(base: Path, folder: Path, files: Mapping[str, bytes]) -> Iterator[Cell]:
     """A host with these files beside those of its base; all of it is gone in the end."""
-    root = suites.lay_over(suite, folder)
+    root = suites.lay_over(base, folder)
     with contextlib.ExitStack() as stack:
         stack.callback(run, "umount", "--lazy", root)
         for name, content in files.items():

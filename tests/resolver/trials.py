@@ -4,7 +4,7 @@ import shutil
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,12 +17,13 @@ from mailwitness.evidence.host import HostEvidence
 from mailwitness.evidence.missing import Missing
 from mailwitness.evidence.probe import Observation, ProbeEvidence, Session
 from mailwitness.resolver.offer import Offer
+from tests.lab import suites
 from tests.lab.certificates import Authority
 from tests.resolver.cell import ADDRESSES, CLIENT, Cell, cell
 from tests.resolver.configurations import NAME, PORTS, Trial, trial
 
 # Daemons keep what they are given to write to.
-_START = """\
+START = """\
 exec >/start.log 2>&1
 mkdir -p /run/dovecot /run/lock
 install -d -m 700 -o postfix /var/spool/postfix/private
@@ -98,34 +99,44 @@ def run(suite: str, seed: str, count: int) -> Tally:
 def compare(its: Trial, folder: Path, agent: Path, tally: Tally) -> None:
     """Start the daemons on it, ask the agent, and look from the client's address."""
     label = f"{its.suite} {its.number}"
-    with cell(its.suite, folder, {**its.files, "/agent.pyz": agent.read_bytes()}) as host:
-        host.run("/bin/sh", "-c", _START)
-        inside = _inspect(host)
-        for address, look in _looks(host, agent):
+    with cell(
+        suites.base(its.suite), folder, {**its.files, "/agent.pyz": agent.read_bytes()}
+    ) as host:
+        host.run("/bin/sh", "-c", START)
+        compare_all(label, inspect(host), looks(host, agent), tally)
+
+
+def compare_all(
+    label: str, inside: HostEvidence, outside: Iterable[ProbeEvidence], tally: Tally
+) -> None:
+    """What was foretold of each port, and what the client was given."""
+    for evidence in outside:
+        assert not isinstance(evidence.observations, Missing)
+        for look in evidence.observations:
             setting = configured(inside, look.port)
             if look.reach.state != "open" or setting is None:
                 # A port may be one address's alone, or its daemon refuse the configuration.
                 continue
-            what = f"{label} {address}:{look.port}"
+            what = f"{label} {evidence.target}:{look.port}"
             if isinstance(setting, Missing):
                 tally.compare(what, setting, None)
             else:
-                _compare_endpoint(what, setting, address, look, tally)
+                _compare_endpoint(what, setting, evidence.target, look, tally)
 
 
-def _inspect(host: Cell) -> HostEvidence:
+def inspect(host: Cell) -> HostEvidence:
+    """What the agent says of it."""
     ports = [word for port in PORTS for word in ("--port", str(port))]
     argv = ("python3", "/agent.pyz", "inspect", "--host", "cell", "--address", ADDRESSES[0])
     return loads(host.run(*argv, *ports).stdout, HostEvidence)
 
 
-def _looks(host: Cell, agent: Path) -> Iterator[tuple[str, Observation]]:
+def looks(host: Cell, agent: Path) -> Iterator[ProbeEvidence]:
+    """From the client's address at each of the host's."""
     ports = [word for port in (*PORTS, 2526) for word in ("--port", str(port))]
     argv = (sys.executable, str(agent), "probe", *ADDRESSES, "--name", NAME, *ports)
     for line in host.from_client(*argv).stdout.splitlines():
-        evidence = loads(line, ProbeEvidence)
-        assert not isinstance(evidence.observations, Missing)
-        yield from ((evidence.target, look) for look in evidence.observations)
+        yield loads(line, ProbeEvidence)
 
 
 def _compare_endpoint(

@@ -66,7 +66,7 @@ def fleet(folder: Path, kinds: dict[str, str]) -> Iterator[Fleet]:
 @contextlib.contextmanager
 def _root(its: Fleet, name: str, kinds: dict[str, str]) -> Iterator[None]:
     """A Debian file system, and an sshd in it for each host."""
-    root = suites.lay_over("bookworm", its.folder / name)
+    root = suites.lay_over(suites.base("bookworm"), its.folder / name)
     try:
         home = root / "root" / ".ssh"
         home.mkdir(mode=0o700, exist_ok=True)

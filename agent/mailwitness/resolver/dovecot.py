@@ -74,6 +74,9 @@ def _asked(
 ) -> Asked | Missing:
     if isinstance(library, Missing):
         return library
+    if "ssl_min_protocol" not in settings:
+        # Seen on 2.2.36: its MinProtocol does not hold, and DH parameters are made by Dovecot.
+        return Missing("Dovecot before 2.3 passes over what the system sets; what holds is unknown")
     if isinstance(keys, Missing):
         return keys
     if not keys:
