@@ -13,6 +13,8 @@ ATTACKS = {
     "bidi": "\u202egnp.exe",
     "quotes": "'\" onmouseover=alert(1) {{ 1234*9876 }} {% raw %}",
     "formula": '=HYPERLINK("http://127.0.0.1:1/","ok")',
+    "blank": "\u00a0 =1+1",
+    "full-width": "\uff1d1+1",
     "at": "@SUM(1+1)*cmd|' /C calc'!A0",
     "markdown": "[x](javascript:alert(1)) ![y](http://127.0.0.1:1/) ``` @all # <b>",
     "ticks": "`x` ``y`` ````\n```\n# owned\n",

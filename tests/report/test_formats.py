@@ -62,6 +62,14 @@ def test_sarif_has_what_failed_and_what_is_not_known() -> None:
     assert (kinds.count("fail"), kinds.count("open")) == (count("fail"), count("not-assessed"))
     rules = {rule.id for rule in run.tool.driver.rules or ()}
     assert {result.rule_id for result in run.results} <= rules
+    scores = [
+        float(rule.properties["security-severity"])
+        for rule in run.tool.driver.rules or ()
+        if rule.id in {result.rule_id for result in run.results if result.kind == "fail"}
+        and rule.properties
+    ]
+    assert min(scores) > 0
+    assert max(scores) == 8.0  # high
     prints = [str(result.partial_fingerprints) for result in run.results]
     assert len(set(prints)) == len(prints)
 

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import unicodedata
 from collections.abc import Iterator
 from typing import Any
 
@@ -25,7 +26,7 @@ COLUMNS = (
 )
 # What a spreadsheet takes for the start of a formula, wherever the cell comes from (OWASP, CSV
 # Injection); an apostrophe in front makes it text.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = ("=", "+", "-", "@")
 
 
 def _render(report: dict[str, Any]) -> str:
@@ -61,7 +62,9 @@ def _rows(host: dict[str, Any]) -> Iterator[list[str]]:
 
 def _cell(value: str) -> str:
     text = printable(value)
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    # Blanks before it are passed over, and full-width signs taken for the usual ones.
+    begins = unicodedata.normalize("NFKC", text).lstrip()
+    return f"'{text}" if begins.startswith(_FORMULA) else text
 
 
 FORMAT = Format("csv", "a row for each answer, for a spreadsheet", _render)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
@@ -19,11 +20,20 @@ _LEVELS = {"critical": "error", "high": "error", "medium": "warning", "low": "no
 # from 4.0.
 _SCORES = {"critical": "9.5", "high": "8.0", "medium": "5.5", "low": "2.0", "info": "0.1"}
 _BORNE = ("waived", "accepted")
+_KNOWN = ("fail", *_BORNE)
+# §3.11.6: in a message this is a link, which only the tool itself may set.
+_LINK = re.compile(r"\[([^\[\]]*)\](?=\()")
 
 
 def _render(report: Json) -> str:
     findings = [(host, finding) for host in report["hosts"] for finding in host["findings"]]
     rules = {finding["check"]: _rule(finding) for _, finding in findings}
+    for _, finding in findings:
+        if finding["outcome"] in _KNOWN:
+            score = _SCORES[finding["severity"]]
+            its = rules[finding["check"]]["properties"]
+            # Code hosts ask the rule: the worst of what it found.
+            its["security-severity"] = max(its.get("security-severity", score), score, key=float)
     run = {
         "tool": {
             "driver": {
@@ -53,7 +63,7 @@ def _results(host: Json, finding: Json) -> Iterator[Json]:
     outcome = finding["outcome"]
     if outcome in ("pass", "not-applicable"):
         return
-    known = outcome == "fail" or outcome in _BORNE
+    known = outcome in _KNOWN
     place = "/".join(filter(None, (host["name"], finding["endpoint"])))
     said = [finding["detail"]]
     said += (f"{each['view']} ({each['source']}): {each['says']}" for each in finding["witnesses"])
@@ -63,24 +73,32 @@ def _results(host: Json, finding: Json) -> Iterator[Json]:
         # §3.27.9: "open" is a question whose answer is not known yet.
         "kind": "fail" if known else "open",
         "level": _LEVELS[finding["severity"]] if known else "none",
-        "message": {"text": "\n".join(printable(text, keep="\n") for text in said)},
+        "message": {"text": "\n".join(map(_plain, said))},
         "locations": [
             {
                 # Code hosts show nothing that has no file; the host stands for one.
-                "physicalLocation": {"artifactLocation": {"uri": quote(host["name"], safe="")}},
+                "physicalLocation": {
+                    "artifactLocation": {"uri": quote(host["name"], safe="")},
+                    "region": {"startLine": 1},
+                },
                 "logicalLocations": [{"fullyQualifiedName": printable(place), "kind": "resource"}],
             }
         ],
         # What makes it the same finding in the next run.
-        "partialFingerprints": {"mailwitness/v1": _digest(finding["check"], place)},
+        "partialFingerprints": {
+            "mailwitness/v1": _digest(finding["check"], place),
+            "primaryLocationLineHash": f"{_digest(finding['check'], place)[:16]}:1",
+        },
     }
-    if known:
-        result["properties"] = {"security-severity": _SCORES[finding["severity"]]}
     if outcome in _BORNE:
         waiver = finding["waiver"]
         why = f"{waiver['owner']}: {waiver['reason']}" if waiver else "accepted by the baseline"
         result["suppressions"] = [{"kind": "external", "justification": printable(why)}]
     yield result
+
+
+def _plain(text: str) -> str:
+    return _LINK.sub(r"\\[\1\\]", printable(text, keep="\n"))
 
 
 def _digest(*parts: str) -> str:
