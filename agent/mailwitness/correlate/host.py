@@ -1,15 +1,15 @@
 """One host of a run: its row of the report, whatever became of it, and its endpoints."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, assert_never
 
 from mailwitness.correlate import configured
 from mailwitness.correlate.allowlist import ListAnswer, answers
 from mailwitness.correlate.endpoint import Configured, Endpoint, Outside, Running
-from mailwitness.correlate.filtered import Filtered, Filters, filters
+from mailwitness.correlate.filtered import Filtered, Filters, Gate, filters
 from mailwitness.correlate.gates import gates
-from mailwitness.correlate.redirects import beyond, redirected
+from mailwitness.correlate.redirects import Translation, beyond, redirected, translations
 from mailwitness.evidence.host import HostEvidence, Software
 from mailwitness.evidence.missing import Missing
 from mailwitness.evidence.probe import Observation, ProbeEvidence, Protocol
@@ -201,15 +201,16 @@ def _endpoints(
     listed = {port for each in plan.allowlists for port in each.ports}
     declared = {} if isinstance(inside, Missing) else configured.ports(inside)
     known_ports = {*plan.ports, *declared, *listed}
-    leads = (
-        {}
+    translated = (
+        ()
         if isinstance(its_filters, Missing)
-        else redirected(its_filters.firewall.ruleset, known_ports)
+        else tuple(translations(its_filters.firewall.ruleset))
     )
+    leads = redirected(translated, known_ports)
     for port in sorted({*known_ports, *(port for port in leads if port)}):
         outside = tuple(_sightings(probes, port))
         setting = inside if isinstance(inside, Missing) else configured.configured(inside, port)
-        running = _running(inside, its_filters, port)
+        running = _running(inside, translated, port)
         goal = leads.get(port)
         service = SERVICES.get(port) or SERVICES.get(goal or 0)
         declared_there = declared.get(port) or declared.get(goal or 0)
@@ -221,7 +222,9 @@ def _endpoints(
             tls=_tls(service, setting, [seen.observation for seen in outside]),
             configured=setting,
             running=running,
-            filtered=_filtered(its_filters, plan, port, goal or port, outside),
+            filtered=_filtered(
+                its_filters, plan, port, _gates(inside, port, goal, setting), outside
+            ),
             outside=outside,
             leads_to=goal,
         )
@@ -234,18 +237,28 @@ def _filters(inside: HostEvidence, plan: PlannedHost) -> Filters | Missing:
         return Missing(f"the packet filter: {type(error).__name__}: {error}")
 
 
+def _gates(
+    inside: HostEvidence | Missing,
+    port: int,
+    goal: int | None,
+    setting: Configured | Missing | None,
+) -> Iterator[Gate]:
+    """Those of what answers: where the packets are led to another port, of what is set there."""
+    if isinstance(inside, Missing):
+        return
+    behind = setting if goal is None else configured.configured(inside, goal)
+    yield from gates(inside, goal or port, behind)
+
+
 def _filtered(
     its_filters: Filters | Missing,
     plan: PlannedHost,
     port: int,
-    goal: int,
+    its_gates: Iterable[Gate],
     outside: Iterable[Outside],
 ) -> Filtered | Missing:
-    """Who can reach the port; `goal`: where its packets are led to, else the port itself."""
     if isinstance(its_filters, Missing):
         return its_filters
-    inside = its_filters.inside
-    its_gates = gates(inside, goal, configured.configured(inside, goal))
     seen = (look.observation for look in outside)
     used = {look.address for look in seen if not isinstance(look, Missing)}
     try:
@@ -297,18 +310,14 @@ def _sightings(
 
 
 def _running(
-    inside: HostEvidence | Missing, its_filters: Filters | Missing, port: int
+    inside: HostEvidence | Missing, translated: Iterable[Translation], port: int
 ) -> Running | Missing:
     if isinstance(inside, Missing):
         return inside
     if isinstance(inside.sockets, Missing):
         return inside.sockets
     sockets = tuple(socket for socket in inside.sockets if socket.port == port)
-    led = (
-        ()
-        if isinstance(its_filters, Missing)
-        else beyond(its_filters.firewall.ruleset, inside.namespaces, port)
-    )
+    led = beyond(translated, inside.namespaces, port)
     return Running(sockets, led, _own_look(inside, port))
 
 

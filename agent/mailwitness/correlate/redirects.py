@@ -1,6 +1,6 @@
 """Where the packet filter leads a port: to another port, or into another network namespace."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from mailwitness.correlate.endpoint import Beyond
 from mailwitness.evidence.host import NetworkNamespace
@@ -20,22 +20,34 @@ _PORT_BITS = 16
 _MOST = 64  # ports of one rule: a range of thousands is a proxy's matter, not a mail port's
 _DPORT = (Selector(Field.DPORT),)
 
+Translation = tuple[int, Target]  # a port that a rule names, and where it leads its packets
 
-def redirected(ruleset: Ruleset, targets: Collection[int]) -> dict[int, int]:
+
+def translations(ruleset: Ruleset) -> Iterator[Translation]:
+    """All of its rules; a big ruleset is walked once for all ports."""
+    for table in ruleset.tables:
+        for chain in table.chains.values():
+            for rule in chain.rules:
+                yield from _of_rule(rule)
+
+
+def redirected(leads: Iterable[Translation], targets: Collection[int]) -> dict[int, int]:
     """The ports that redirect or dnat lead to one of the targets, each with that target."""
     return {
         port: goal
-        for port, target in _translations(ruleset)
+        for port, target in leads
         for goal in (_ports(target.ports) if target.ports else ())
         if goal in targets and port != goal
     }
 
 
 def beyond(
-    ruleset: Ruleset, namespaces: tuple[NetworkNamespace, ...] | Missing, port: int
+    leads: Iterable[Translation],
+    namespaces: tuple[NetworkNamespace, ...] | Missing,
+    port: int,
 ) -> tuple[Beyond, ...] | Missing:
     """What listens in other network namespaces where dnat leads the packets of this port."""
-    targets = [target for its, target in _translations(ruleset) if its == port and target.addresses]
+    targets = [target for its, target in leads if its == port and target.addresses]
     if isinstance(namespaces, Missing):
         return namespaces if targets else ()
     return tuple(
@@ -57,15 +69,7 @@ def _leads_to(target: Target, address: str, goal: int, port: int) -> bool:
     )
 
 
-def _translations(ruleset: Ruleset) -> Iterator[tuple[int, Target]]:
-    """Each port that a rule names, and where it leads its packets."""
-    for table in ruleset.tables:
-        for chain in table.chains.values():
-            for rule in chain.rules:
-                yield from _of_rule(rule)
-
-
-def _of_rule(rule: Rule) -> Iterator[tuple[int, Target]]:
+def _of_rule(rule: Rule) -> Iterator[Translation]:
     asked: list[int] = []
     for step in rule.steps:
         if isinstance(step, Match) and step.keys == _DPORT and not step.negated:

@@ -65,6 +65,7 @@ def _results(host: Json, finding: Json) -> Iterator[Json]:
         return
     known = outcome in _KNOWN
     place = "/".join(filter(None, (host["name"], finding["endpoint"])))
+    same = _digest(finding["check"], place)  # what makes it the same finding in the next run
     said = [finding["detail"]]
     said += (f"{each['view']} ({each['source']}): {each['says']}" for each in finding["witnesses"])
     said += (remedy["text"] for remedy in finding["remedies"])
@@ -84,10 +85,9 @@ def _results(host: Json, finding: Json) -> Iterator[Json]:
                 "logicalLocations": [{"fullyQualifiedName": printable(place), "kind": "resource"}],
             }
         ],
-        # What makes it the same finding in the next run.
         "partialFingerprints": {
-            "mailwitness/v1": _digest(finding["check"], place),
-            "primaryLocationLineHash": f"{_digest(finding['check'], place)[:16]}:1",
+            "mailwitness/v1": same,
+            "primaryLocationLineHash": f"{same[:16]}:1",
         },
     }
     if outcome in _BORNE:
