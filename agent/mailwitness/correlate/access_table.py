@@ -31,6 +31,7 @@ _REJECTS = frozenset({"REJECT", "DEFER"})
 _GOES_ON = frozenset({"DUNNO", "WARN", "INFO", "PREPEND", "HOLD", "FILTER", "BCC"})
 _CODE = 3  # digits of an SMTP reply
 _NOT_TOLD = "is not in the evidence"
+_NO_TABLE = "hangs on what is not in the evidence"
 
 Fate = Literal["permitted", "rejected", "unsure", "goes on"]
 Rule = tuple[IntervalSet, str]  # who is meant, and the action
@@ -67,6 +68,8 @@ def access_table(
     name: str, family: int, tables: Mapping[str, ClientTable | Missing], use: Use
 ) -> AccessTable | Missing:
     """The table `type:value`; Missing where it is of another kind, or not understood."""
+    if ":" not in name:
+        return Missing(_NO_TABLE)
     rules = _rules(name, family, tables, use)
     return rules if isinstance(rules, Missing) else _of_rules(rules, use.fate)
 

@@ -4,9 +4,10 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from mailwitness.correlate.filtered import Gate
 from mailwitness.correlate.hosts_access import refused
+from mailwitness.correlate.networks import networks
 from mailwitness.evidence.host import AccessControl, Dovecot, DovecotListener, Passdb
 from mailwitness.evidence.missing import Missing
-from mailwitness.firewall.addresses import EVERYTHING, NOTHING, IntervalSet, parse_network, union
+from mailwitness.firewall.addresses import EVERYTHING, NOTHING, IntervalSet, union
 
 _MOST_SHOWN = 200  # characters of a list of networks
 
@@ -89,16 +90,3 @@ def _said(bound: Iterable[Passdb]) -> str:
         + (f" ({each.own_nets.reason})" if isinstance(each.own_nets, Missing) else "")
         for each in bound
     )
-
-
-def networks(family: int, words: Iterable[str]) -> IntervalSet | None:
-    """Those of one family; None where a word is no network."""
-    found = []
-    for word in words:
-        try:
-            its_family, members = parse_network(word.replace("[", "").replace("]", ""))
-        except ValueError:
-            return None
-        if its_family == family:
-            found.append(members)
-    return union(found)

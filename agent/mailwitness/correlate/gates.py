@@ -4,9 +4,9 @@ import re
 from collections.abc import Iterator
 
 from mailwitness.correlate import dovecot_access, postfix_access
-from mailwitness.correlate.dovecot_access import networks
 from mailwitness.correlate.endpoint import RELAY_PORT, Configured
 from mailwitness.correlate.filtered import Gate
+from mailwitness.correlate.networks import networks
 from mailwitness.evidence.host import DovecotListener, HostEvidence, Jail
 from mailwitness.evidence.missing import Missing
 from mailwitness.firewall.addresses import EVERYTHING, NOTHING, IntervalSet

@@ -1,113 +1,124 @@
 """Whom Postfix keeps out by its own rules: postscreen(8) first, then smtpd(8)."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from typing import NamedTuple
 
 from mailwitness.correlate.access_table import Fate, Use, access_table, smtpd_fate
 from mailwitness.correlate.filtered import Gate
+from mailwitness.correlate.networks import network
 from mailwitness.evidence.host import ClientTable, PostfixService
 from mailwitness.evidence.missing import Missing
-from mailwitness.firewall.addresses import EVERYTHING, NOTHING, IntervalSet, parse_network
+from mailwitness.firewall.addresses import EVERYTHING, NOTHING, IntervalSet
 from mailwitness.host.postfix_access import split
 
-# postconf(5): what lets some clients in early and keeps nobody out.
-_ONLY_PERMITS = frozenset(
-    {"permit_inet_interfaces", "permit_tls_all_clientcerts", "permit_tls_clientcerts"}
+# postconf(5): what lets some clients in early and keeps nobody out, or goes by what a client does.
+_NOT_BY_ADDRESS = frozenset(
+    {
+        "permit_inet_interfaces",
+        "permit_sasl_authenticated",
+        "permit_tls_all_clientcerts",
+        "permit_tls_clientcerts",
+        "reject_unauth_pipelining",
+    }
 )
-_BEHAVIOUR = frozenset({"reject_unauth_pipelining"})  # of what a client does, not who it is
 _TURNS_AWAY = frozenset({"drop", "enforce"})
 
 Tables = Mapping[str, ClientTable | Missing]
 _Networks = tuple[IntervalSet, IntervalSet]  # who surely is in mynetworks, and who may be
 
 
+class _Entry(NamedTuple):
+    """Of a list of who may come: as it is written, and the table that it asks."""
+
+    word: str
+    table: str
+
+
+class _Asked(NamedTuple):
+    """A list, and how a program asks it."""
+
+    name: str
+    use: Use
+    turns_away: bool = True  # whom it rejects; else they go on
+
+
 def kept_out(
     family: int, service: PostfixService, settings: Mapping[str, str], tables: Tables
 ) -> Iterator[Gate]:
     """By each of its rules; `settings`: the effective ones of the service."""
-    proxies = ["smtpd_upstream_proxy_protocol"]
     if service.program == "postscreen":
-        proxies = ["postscreen_upstream_proxy_protocol"]
         yield from _postscreen(family, settings, tables)
-    for name in proxies:
-        if settings.get(name):
-            said = f"Postfix's {name}: clients come through a proxy, and whom it lets in is unknown"
-            yield Gate.of_service(family, EVERYTHING, said, surely=False)
-    yield from _restrictions(family, settings, tables)
-
-
-def _restrictions(family: int, settings: Mapping[str, str], tables: Tables) -> Iterator[Gate]:
-    """postconf(5), smtpd_client_restrictions: asked in order, until one permits or rejects."""
+    name = f"{service.program}_upstream_proxy_protocol"
+    if settings.get(name):
+        said = f"Postfix's {name}: clients come through a proxy, and whom it lets in is unknown"
+        yield Gate.of_service(family, EVERYTHING, said, surely=False)
     name = "smtpd_client_restrictions"
-    text = settings.get(name)
-    if text is None:
+    if name not in settings:
         yield Gate.of_service(family, EVERYTHING, f"Postfix's {name} is not known", surely=False)
         return
-    rest = EVERYTHING  # whom no restriction has surely let in or kept out yet
-    perhaps = NOTHING  # among them, who may have been let in already
-    words = iter(split(text))
+    asked = _Asked(f"Postfix's {name}", Use(smtpd_fate, by_parts=True))
+    yield from _in_order(family, asked, _restrictions(settings), settings, tables)
+
+
+def _restrictions(settings: Mapping[str, str]) -> Iterator[_Entry]:
+    """postconf(5), smtpd_client_restrictions: those that hang on who the client is."""
+    words = iter(split(settings["smtpd_client_restrictions"]))
     for word in words:
-        if word == "permit" or (
-            # Whoever logs in is let in from anywhere.
-            word == "permit_sasl_authenticated" and settings.get("smtpd_sasl_auth_enable") == "yes"
-        ):
-            return
-        if word in _ONLY_PERMITS or word in _BEHAVIOUR or word == "permit_sasl_authenticated":
-            continue
-        said = f"Postfix's {name}: {word}"
-        if word == "permit_mynetworks":
-            own, unsure = _mynetworks(family, settings, tables)
-            rest, perhaps = rest - own, perhaps | unsure
-            continue
-        if word == "reject":
-            yield from _out(family, rest, perhaps, said)
-            return
-        table = word
-        if word == "check_client_access":
+        # Whoever logs in is let in from anywhere.
+        logs_in = settings.get("smtpd_sasl_auth_enable") == "yes"
+        if word == "permit_sasl_authenticated" and logs_in:
+            yield _Entry(word, "static:permit")
+        elif word == "check_client_access":
             table = next(words, "")
-            said = f"Postfix's {name}: {word} {table}"
-        access = (
-            access_table(table, family, tables, Use(smtpd_fate, by_parts=True))
-            if ":" in table
-            else Missing("hangs on what is not in the evidence")
-        )
-        if isinstance(access, Missing):
-            yield Gate.of_service(family, rest, f"{said}: {access.reason}", surely=False)
-            return
-        yield from _out(family, rest & access.rejected, perhaps, said)
-        yield Gate.of_service(family, rest & access.unsure, f"{said} may fit or not", surely=False)
-        rest -= access.rejected | access.permitted | access.unsure
-
-
-def _out(family: int, sources: IntervalSet, perhaps: IntervalSet, said: str) -> Iterator[Gate]:
-    yield Gate.of_service(family, sources - perhaps, said, surely=True)
-    unsure = f"{said}, unless a rule before it, which is not known, lets them in"
-    yield Gate.of_service(family, sources & perhaps, unsure, surely=False)
+            yield _Entry(f"{word} {table}", table)
+        elif word not in _NOT_BY_ADDRESS:
+            yield _entry(word)
 
 
 def _postscreen(family: int, settings: Mapping[str, str], tables: Tables) -> Iterator[Gate]:
     """postscreen(8): its list of clients first, then its tests of those who are on none."""
     name = "postscreen_access_list"
+    asked = _Asked(
+        f"Postfix's {name}", Use(_postscreen_fate, by_parts=False), _turns_away(settings)
+    )
+    entries = map(_entry, split(settings.get(name, "")))
+    rest = yield from _in_order(family, asked, entries, settings, tables)
+    for said in _tests(settings):
+        yield Gate.of_service(family, rest, said, surely=False)
+
+
+def _entry(word: str) -> _Entry:
+    return _Entry(word, f"static:{word}" if word in ("permit", "reject") else word)
+
+
+def _in_order(
+    family: int,
+    asked: _Asked,
+    entries: Iterable[_Entry],
+    settings: Mapping[str, str],
+    tables: Tables,
+) -> Generator[Gate, None, IntervalSet]:
+    """Until one permits or rejects; returns those whom none has, and who go on."""
     rest = EVERYTHING  # whom no entry has surely let in or kept out yet
     perhaps = NOTHING  # among them, who may have been let in already
-    turns_away = _turns_away(settings)
-    for word in split(settings.get(name, "")):
-        said = f"Postfix's {name}: {word}"
-        if word == "permit_mynetworks":
+    for entry in entries:
+        said = f"{asked.name}: {entry.word}"
+        if entry.table == "permit_mynetworks":
             own, unsure = _mynetworks(family, settings, tables)
             rest, perhaps = rest - own, perhaps | unsure
             continue
-        table = f"static:{word}" if word in ("permit", "reject") else word
-        access = access_table(table, family, tables, Use(_postscreen_fate, by_parts=False))
+        access = access_table(entry.table, family, tables, asked.use)
         if isinstance(access, Missing):
             yield Gate.of_service(family, rest, f"{said}: {access.reason}", surely=False)
-            return
-        if turns_away:
-            yield from _out(family, rest & access.rejected, perhaps, said)
+            return NOTHING
+        rejected = access.rejected if asked.turns_away else NOTHING
+        out = rest & rejected
+        yield Gate.of_service(family, out - perhaps, said, surely=True)
+        doubted = f"{said}, unless a rule before it, which is not known, lets them in"
+        yield Gate.of_service(family, out & perhaps, doubted, surely=False)
         yield Gate.of_service(family, rest & access.unsure, f"{said} may fit or not", surely=False)
-        # Whom it rejects and does not turn away is tested like others.
-        rest -= access.permitted | access.unsure | (access.rejected if turns_away else NOTHING)
-    for said in _tests(settings):
-        yield Gate.of_service(family, rest, said, surely=False)
+        rest -= rejected | access.permitted | access.unsure
+    return rest
 
 
 def _turns_away(settings: Mapping[str, str]) -> bool:
@@ -154,10 +165,9 @@ def _mynetworks(family: int, settings: Mapping[str, str], tables: Tables) -> _Ne
 
 def _named(family: int, word: str, tables: Tables) -> IntervalSet | None:
     """A network, or the addresses that a table holds, with whatever value."""
-    try:
-        its_family, members = parse_network(word.replace("[", "").replace("]", ""))
-    except ValueError:
+    members = network(family, word)
+    if members is None:
         found = Use(lambda _: "permitted", by_parts=False)
         access = access_table(word, family, tables, found)
         return None if isinstance(access, Missing) else access.permitted
-    return members if its_family == family else NOTHING
+    return members

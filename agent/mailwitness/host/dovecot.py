@@ -11,6 +11,7 @@ from mailwitness.evidence.missing import Missing
 from mailwitness.host import command
 from mailwitness.host.configuration import of_dovecot
 from mailwitness.host.daemons import dovecot_daemon
+from mailwitness.host.doveconf import walk
 from mailwitness.host.dovecot_passdbs import passdbs
 from mailwitness.host.keys import Pair
 from mailwitness.host.tls_library import CipherText
@@ -61,8 +62,6 @@ _FILTERS = ("local", "remote", "local_name")
 _Entry = tuple[tuple[str, ...], str, str]  # the headers of the blocks around it, name, value
 _MAX_SCOPES = 60  # each is a run of doveconf
 _BEFORE_2_4 = re.compile(r"# 2\.[0-3]\.")
-# A header may hold a brace of its own: unix_listener "srv.imap-login/%{pid}" {
-_BLOCK = re.compile(r"(?P<name>(?!\S+ =)\S.*?)\s*\{")
 
 
 @dataclass(frozen=True)
@@ -278,16 +277,10 @@ def _entries(text: str) -> Iterator[_Entry]:
 
     `ssl_server { cert_file = … }` is the other way to write `ssl_server_cert_file = …`.
     """
-    blocks: list[str] = []
-    for line in map(str.strip, text.splitlines()):
-        header = _BLOCK.fullmatch(line)
-        if header:
-            blocks.append(header["name"])
-        elif line == "}" and blocks:
-            blocks.pop()
-        elif " =" in line and not line.startswith("#"):
-            name, _, value = line.partition(" =")
-            if blocks[-1:] == ["ssl_server"]:
-                yield tuple(blocks[:-1]), f"ssl_server_{name}", value.strip()
-            else:
-                yield tuple(blocks), name, value.strip()
+    for blocks, name, value in walk(text):
+        if value is None:
+            continue
+        if blocks[-1:] == ("ssl_server",):
+            yield blocks[:-1], f"ssl_server_{name}", value
+        else:
+            yield blocks, name, value

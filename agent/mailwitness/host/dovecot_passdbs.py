@@ -1,7 +1,6 @@
 """Dovecot's databases of passwords, as far as they say from where users may log in: allow_nets."""
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Optional, Union
@@ -9,6 +8,7 @@ from typing import Optional, Union
 from mailwitness.evidence.host import Passdb
 from mailwitness.evidence.missing import Missing
 from mailwitness.host import files
+from mailwitness.host.doveconf import walk
 
 _NETS = "allow_nets"
 _NAMED = re.compile(r"\ballow_(?:real_)?nets\b")
@@ -27,6 +27,7 @@ class _Block:
 
     name: str  # from 2.4 on
     around: tuple[str, ...]  # the headers of the blocks that it stands in
+    inside: tuple[str, ...]  # and its own
     settings: dict[str, str] = field(default_factory=dict)
     fields: dict[str, str] = field(default_factory=dict)  # from 2.4 on
 
@@ -54,25 +55,19 @@ def passdbs(changed: str) -> Union[tuple[Passdb, ...], Missing]:
     return tuple(found)
 
 
-def _blocks(changed: str) -> Iterator[_Block]:
-    headers: list[str] = []
-    block: Optional[_Block] = None
-    for line in map(str.strip, changed.splitlines()):
-        if line.endswith("{") and " = " not in line:
-            header = line[:-1].strip()
-            kind, _, name = header.partition(" ")
-            if kind == "passdb" and block is None:
-                block = _Block(name.strip(), tuple(headers))
-            headers.append(header)
-        elif line == "}" and headers:
-            headers.pop()
-            if block is not None and len(headers) == len(block.around):
-                yield block
-                block = None
-        elif block is not None and " =" in line:
-            name, _, value = line.partition(" =")
-            inner = headers[len(block.around) + 1 :]
-            (block.fields if inner == ["fields"] else block.settings)[name] = value.strip()
+def _blocks(changed: str) -> list[_Block]:
+    """Up to 2.3 they have no names: each header begins another one."""
+    found: list[_Block] = []
+    for blocks, name, value in walk(changed):
+        kind, _, its_name = name.partition(" ")
+        if value is None and kind == "passdb":
+            found.append(_Block(its_name, blocks, (*blocks, name)))
+        elif value is not None and found:
+            block, depth = found[-1], len(found[-1].inside)
+            if blocks[:depth] == block.inside:
+                kept = block.fields if blocks[depth:] == ("fields",) else block.settings
+                kept[name] = value
+    return found
 
 
 def _passdb(block: _Block, protocol: Optional[str]) -> Passdb:
