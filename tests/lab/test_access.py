@@ -1,8 +1,9 @@
 """Whom the daemons keep out by their own rules: what is said of each client, and what it meets."""
 
+import contextlib
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -10,28 +11,21 @@ import pytest
 from mailwitness import zipapp
 from mailwitness.correlate.filtered import Filtered
 from mailwitness.correlate.host import Host, Witnesses, correlate
-from mailwitness.evidence.codec import loads
-from mailwitness.evidence.host import HostEvidence
 from mailwitness.evidence.run import PlannedHost
 from mailwitness.firewall.verdict import Answer
 from tests.lab import access_client, suites
 from tests.resolver.cell import ADDRESSES, Cell, cell
+from tests.resolver.trials import START, inspect
 
 pytestmark = [pytest.mark.lab, pytest.mark.usefixtures("bootable")]
 
 V4, V6 = ADDRESSES[0], "2001:db8:9::2"
 SOURCES = ("10.9.0.17", "10.9.0.200", "2001:db8:9::7", "2001:db8:9:0:1::1")
 _START = f"""\
-exec >/start.log 2>&1
 ip address add {V6}/64 dev v0 nodad
-mkdir -p /run/dovecot /run/lock
-install -d -m 700 -o postfix /var/spool/postfix/private
 newaliases
 postmap /etc/postfix/clients
-dovecot
-postfix check
-$(postconf -h daemon_directory)/master -w
-"""
+{START}"""
 CIDR = """\
 # in their order
 10.9.0.17 OK
@@ -107,11 +101,18 @@ def foretold(inside: Host, ask: Ask) -> str:
 
 
 def audited(host: Cell, *ports: int) -> Host:
-    words = [word for port in ports for word in ("--port", str(port))]
-    argv = ("python3", "/agent.pyz", "inspect", "--host", "cell", "--address", V4)
-    inside = loads(host.run(*argv, *words).stdout, HostEvidence)
+    inside = inspect(host, ports)
     plan = PlannedHost("cell", V4, (), (), ports, (), None, (), ())
     return correlate(plan, Witnesses(inside, ()), inside.agent.started_at)
+
+
+@contextlib.contextmanager
+def started(suite: str, files: Mapping[str, str], agent: bytes, folder: Path) -> Iterator[Cell]:
+    """A host whose daemons run with these files."""
+    content = {name: text.encode() for name, text in files.items()}
+    with cell(suites.base(suite), folder, {**content, "/agent.pyz": agent}) as host:
+        host.run("/bin/sh", "-c", _START)
+        yield host
 
 
 @pytest.fixture(scope="module")
@@ -143,9 +144,7 @@ def test_whom_postfix_keeps_out(
         "/etc/hosts": "127.0.0.1 localhost cell.example\n",
         "/etc/resolv.conf": "nameserver 127.0.0.1\n",
     }
-    content = {name: text.encode() for name, text in files.items()}
-    with cell(suites.base(suite), tmp_path, {**content, "/agent.pyz": agent}) as host:
-        host.run("/bin/sh", "-c", _START)
+    with started(suite, files, agent, tmp_path) as host:
         asks = [
             (source, V6 if ":" in source else V4, port, "smtp", "")
             for source in SOURCES
@@ -157,31 +156,33 @@ def test_whom_postfix_keeps_out(
         assert set(seen.values()) == {"in", "out"}
 
 
-DOVECOT = """\
+SERVICES = """\
 ssl = no
-disable_plaintext_auth = no
-protocols = imap
 auth_mechanisms = plain
 auth_failure_delay = 0
 first_valid_uid = 1
-login_trusted_networks = ::/0 0.0.0.0/0
 haproxy_trusted_networks = 10.9.0.17 2001:db8:9::/80
-mail_location = maildir:/tmp/%u
-service imap-login {{
-  inet_listener imap {{
+service imap-login {
+  inet_listener imap {
     port = 143
-  }}
-  inet_listener proxied {{
+  }
+  inet_listener proxied {
     port = 10143
     haproxy = yes
-  }}
-}}
-service anvil {{
-  unix_listener anvil-auth-penalty {{
+  }
+}
+service anvil {
+  unix_listener anvil-auth-penalty {
     mode = 0
-  }}
-}}
-userdb {{
+  }
+}
+"""
+DOVECOT = """\
+disable_plaintext_auth = no
+protocols = imap
+login_trusted_networks = ::/0 0.0.0.0/0
+mail_location = maildir:/tmp/%u
+{services}userdb {{
   driver = static
   args = uid=mail gid=mail home=/tmp
 }}
@@ -190,32 +191,13 @@ userdb {{
 DOVECOT_2_4 = """\
 dovecot_config_version = 2.4.0
 dovecot_storage_version = 2.4.0
-ssl = no
 auth_allow_cleartext = yes
 protocols {{
   imap = yes
 }}
-auth_mechanisms = plain
-auth_failure_delay = 0
-first_valid_uid = 1
-haproxy_trusted_networks = 10.9.0.17 2001:db8:9::/80
 mail_driver = maildir
 mail_path = /tmp/%{{user}}
-service imap-login {{
-  inet_listener imap {{
-    port = 143
-  }}
-  inet_listener proxied {{
-    port = 10143
-    haproxy = yes
-  }}
-}}
-service anvil {{
-  unix_listener anvil-auth-penalty {{
-    mode = 0
-  }}
-}}
-userdb static {{
+{services}userdb static {{
   fields {{
     uid = mail
     gid = mail
@@ -285,13 +267,11 @@ def test_whom_dovecot_lets_log_in(
 ) -> None:
     template, version = (DOVECOT_2_4, "2.4") if suite == "trixie" else (DOVECOT, "2.3")
     files = {
-        "/etc/dovecot/dovecot.conf": template.format(passdbs=passdbs[version]),
+        "/etc/dovecot/dovecot.conf": template.format(services=SERVICES, passdbs=passdbs[version]),
         "/etc/dovecot/users": USERS,
         "/etc/hosts": "127.0.0.1 localhost cell.example\n",
     }
-    content = {name: text.encode() for name, text in files.items()}
-    with cell(suites.base(suite), tmp_path, {**content, "/agent.pyz": agent}) as host:
-        host.run("/bin/sh", "-c", _START)
+    with started(suite, files, agent, tmp_path) as host:
         ways = [(source, V6 if ":" in source else V4) for source in SOURCES]
         users = [(*way, 143, "imap", user) for way in ways for user in ("bound", "free")]
         proxied = [(*way, 10143, "proxy", "") for way in ways]

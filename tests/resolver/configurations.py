@@ -103,14 +103,14 @@ def _certificates(authority: Authority, scratch: Path) -> dict[str, bytes]:
     for name, kind in _CERTIFICATES.items():
         paths = (f"/etc/ssl/mail/{name}.pem", f"/etc/ssl/mail/{name}-key.pem")
         if not (scratch / paths[1].lstrip("/")).exists():
-            authority.issue(_certificate_of(name, kind, *paths), scratch)
+            authority.issue(certificate_of(name, kind, *paths), scratch)
         certificate, key = ((scratch / path.lstrip("/")).read_bytes() for path in paths)
         files |= {paths[0]: certificate, paths[1]: key}
         files[f"/etc/ssl/mail/{name}-both-key.pem"] = key + certificate
     return files
 
 
-def _certificate_of(
+def certificate_of(
     name: str, kind: Literal["rsa", "rsa-1024", "ec"], path: str, key: str
 ) -> Certificate:
     return Certificate(

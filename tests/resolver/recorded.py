@@ -18,9 +18,8 @@ from mailwitness import zipapp
 from mailwitness.evidence.codec import dumps
 from tests.lab import suites
 from tests.lab.certificates import Authority
-from tests.lab.description import Certificate
 from tests.resolver.cell import cell
-from tests.resolver.configurations import NAME
+from tests.resolver.configurations import NAME, certificate_of
 from tests.resolver.trials import START, inspect, looks
 
 HERE = Path(__file__).parent / "recorded"
@@ -49,16 +48,7 @@ def record(name: str, base: Path) -> None:
 
 def _certificate(folder: Path) -> dict[str, bytes]:
     paths = ("/etc/ssl/mail/rsa.pem", "/etc/ssl/mail/rsa-key.pem")
-    wanted = Certificate(
-        path=paths[0],
-        key=paths[1],
-        names=(NAME,),
-        kind="rsa",
-        chain=True,
-        self_signed=False,
-        days=(-10, 80),
-        after_boot=False,
-    )
+    wanted = certificate_of(NAME.partition(".")[0], "rsa", *paths)
     Authority.at(folder / "ca").issue(wanted, folder)
     return {path: (folder / path.lstrip("/")).read_bytes() for path in paths}
 

@@ -124,11 +124,11 @@ def compare_all(
                 _compare_endpoint(what, setting, evidence.target, look, tally)
 
 
-def inspect(host: Cell) -> HostEvidence:
+def inspect(host: Cell, ports: Iterable[int] = PORTS) -> HostEvidence:
     """What the agent says of it."""
-    ports = [word for port in PORTS for word in ("--port", str(port))]
+    words = [word for port in ports for word in ("--port", str(port))]
     argv = ("python3", "/agent.pyz", "inspect", "--host", "cell", "--address", ADDRESSES[0])
-    return loads(host.run(*argv, *ports).stdout, HostEvidence)
+    return loads(host.run(*argv, *words).stdout, HostEvidence)
 
 
 def looks(host: Cell, agent: Path) -> Iterator[ProbeEvidence]:
