@@ -121,6 +121,7 @@ def of(
     if listener is not None:
         setting = Configured(
             "dovecot" if isinstance(listener, DovecotListener) else "postfix",
+            "2.3.19",
             listener,
             "",
             dict(settings),

@@ -19,6 +19,15 @@ _KEYS: Mapping[str, Callable[[], _Key]] = {
     "ec": lambda: ec.generate_private_key(ec.SECP256R1()),
 }
 
+# RFC 2409 §6.2: a prime of 1024 bits.
+OAKLEY_GROUP_2 = """\
+-----BEGIN DH PARAMETERS-----
+MIGHAoGBAP//////////yQ/aoiFowjTExmKLgNwc0SkCTgiKZ8x0Agu+pjsTmyJR
+Sgh5jjQE3e+VGbPNOkMbMCsKbfJfFDdP4TVtbVHCReSFtXZiXn7G9ExC6aY37WsL
+/1y29Aa37e44a/taiZ+lrp8kEXxLH+ZJKGZR7OZTgf//////////AgEC
+-----END DH PARAMETERS-----
+"""
+
 
 @dataclass(frozen=True)
 class Authority:

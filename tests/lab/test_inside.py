@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,28 @@ def test_the_documented_sudoers_give_an_ordinary_login_everything(lab: Lab, tmp_
     assert (host["status"], host["reason"]) == ("audited", None)
     outcomes = {finding["outcome"] for finding in host["findings"]}
     assert outcomes == {"pass", "not-applicable"}
+
+
+def test_sudo_itself_ends_a_program_that_hangs(lab: Lab, tmp_path: Path) -> None:
+    """The agent's login may not: the program is root's."""
+    machine = lab.machine("noroot")
+    file = machine.root / "etc/sudoers.d/mailwitness"
+    shutil.copy(ROOT / "docs" / "sudoers", file)
+    file.chmod(0o440)
+    nft = "/usr/sbin/nft"
+    hanging = "#!/bin/sh\nexec sleep 86399\n"
+    machine.run(("sh", "-c", f"mv {nft} {nft}.kept; printf '{hanging}' >{nft}; chmod +x {nft}"))
+    try:
+        run(lab, tmp_path, "--limit", "noroot", "-e", "mailwitness_sudo=true", *NOT_JUDGED)
+        deadline = time.monotonic() + 30
+        while machine.run(("pgrep", "-f", "sleep 86399")).stdout and time.monotonic() < deadline:
+            time.sleep(0.5)
+        left = machine.run(("pgrep", "-af", "sleep 86399")).stdout
+    finally:
+        machine.run(("sh", "-c", f"pkill -f 'sleep 86399'; mv {nft}.kept {nft}"))
+        file.unlink()
+    assert "no end within" in evidence(tmp_path, "noroot")["packet_filter"]["nft"]["missing"]
+    assert not left
 
 
 def test_a_hung_doveconf_is_waited_for_once_and_costs_nothing_else(

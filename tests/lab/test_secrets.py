@@ -1,5 +1,6 @@
 """Secrets wherever daemons may keep them, on real hosts: none leaves its host, by any way."""
 
+import contextlib
 import os
 import re
 import subprocess
@@ -22,6 +23,7 @@ CANARY = "Kanarienvogel"  # each place has its own number behind it
 
 _DOVECOT_23 = """
 ssl_key_password = {c}
+import_environment = TZ PASSWORD={c}
 doveadm_password = {c}
 doveadm_api_key = {c}
 imapc_password = {c}
@@ -54,6 +56,9 @@ local_name canary.example {{
 """
 _DOVECOT_24 = """
 ssl_server_key_password = {c}
+import_environment {{
+  PASSWORD = {c}
+}}
 doveadm_password = {c}
 doveadm_api_key = {c}
 imapc_password = {c}
@@ -77,6 +82,8 @@ _FILES = {
     "etc/postfix/canary-mysql.cf": "hosts = db\nuser = x\npassword = {c}\nquery = SELECT 1\n",
     "etc/postfix/canary-ldap.cf": "server_host = ldap\nbind_dn = cn=x\nbind_pw = {c}\n",
     "etc/postfix/canary_sni": "canary.example {c}\n",
+    "etc/fail2ban/action.d/canary.conf": "[Definition]\nactionban = curl -u fail2ban:{c} <ip>\n",
+    "etc/csf/csf.conf": 'MESSENGER_PASSWORD = "{c}"\n',
     "etc/hosts.allow": "imap-login : 192.0.2. : setenv PASSWORD {c}\nALL : 192.0.2.9 : spawn {c}\n",
 }
 _POSTFIX = (
@@ -86,6 +93,7 @@ _POSTFIX = (
     "canary_bind_pw = {c}",
     "canary_password = {c}",
     "export_environment = TZ MAIL_CONFIG SECRET={c}",
+    "import_environment = TZ PASSWORD={c}",
     "smtp_tls_key_file = inline:{c}",
 )
 _MASTER = (
@@ -114,8 +122,11 @@ class Seeded:
         self._must("postconf", "-e", *map(self._with_canaries, _POSTFIX))
         for entry in _MASTER:
             self._must("postconf", "-M", self._with_canaries(entry))
-        listener = ("python3", "-c", _LISTENER, self._with_canaries("--password={c}"))
-        self.process = subprocess.Popen(self.machine.command(listener), stdin=subprocess.DEVNULL)
+        program = ("python3", "-c", _LISTENER, "--password={c}")
+        listener = map(self._with_canaries, ("env", "PASSWORD={c}", *program))
+        self.process = subprocess.Popen(
+            self.machine.command(tuple(listener)), stdin=subprocess.DEVNULL
+        )
 
     def heal(self) -> None:
         self.machine.run(("pkill", "-f", CANARY))
@@ -123,6 +134,8 @@ class Seeded:
         for file, content in self._saved.items():
             if content is None:
                 file.unlink()
+                with contextlib.suppress(OSError):  # one that was there before is not empty
+                    file.parent.rmdir()
             else:
                 file.write_bytes(content)
 
@@ -150,6 +163,7 @@ class Seeded:
 
     def _write(self, name: str, content: str) -> None:
         file = self.machine.root / name
+        file.parent.mkdir(parents=True, exist_ok=True)
         self._keep(file)
         file.write_text(content)
 

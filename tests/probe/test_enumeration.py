@@ -13,18 +13,11 @@ from mailwitness.probe.answer import NUMBERS, Alert, ServerHello
 from mailwitness.probe.channel import ClosedError, SilentError
 from mailwitness.probe.enumeration import Answer, negotiation
 from mailwitness.probe.hello import Offer
+from tests.lab.certificates import OAKLEY_GROUP_2
 from tests.probe.looking import HASTY, look, negotiated, session_of, usual
 from tests.probe.scripted import Peer, context, serving, with_starttls, with_tls
 
 V = ssl.TLSVersion
-# RFC 2409 §6.2: a prime of 1024 bits.
-OAKLEY_GROUP_2 = """\
------BEGIN DH PARAMETERS-----
-MIGHAoGBAP//////////yQ/aoiFowjTExmKLgNwc0SkCTgiKZ8x0Agu+pjsTmyJR
-Sgh5jjQE3e+VGbPNOkMbMCsKbfJfFDdP4TVtbVHCReSFtXZiXn7G9ExC6aY37WsL
-/1y29Aa37e44a/taiZ+lrp8kEXxLH+ZJKGZR7OZTgf//////////AgEC
------END DH PARAMETERS-----
-"""
 REFUSED = "alert 40 handshake_failure"
 GCM, CBC = (
     "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
@@ -91,7 +84,9 @@ class TestRealServers:
         assert groups.version == "TLSv1.3"
         assert {"x25519", "secp256r1", "ffdhe2048"} <= set(groups.names)
         assert groups.rest == REFUSED
-        assert found.signatures == ()
+        (signatures,) = found.signatures
+        assert (signatures.version, signatures.rest) == ("TLSv1.3", REFUSED)
+        assert signatures.names == ("ecdsa_secp256r1_sha256",)
 
     def test_signatures_are_those_of_the_key(self, tmp_path: Path) -> None:
         tls = tls12(tmp_path, "ECDHE-ECDSA-AES128-GCM-SHA256")

@@ -170,9 +170,10 @@ class TestAnswer:
         found = answer_to(warning * 3 + record(22, server_hello() + certificates(b"leaf")))
         assert isinstance(found, ServerHello)
 
-    def test_an_alert_behind_the_server_hello_takes_nothing_back(self) -> None:
+    def test_an_alert_behind_the_server_hello_says_what_cannot_be_used(self) -> None:
         found = answer_to(record(22, server_hello()) + record(21, b"\x02\x28"))
-        assert found == ServerHello(0x0303, 0xC02F, retry=False, certificates=())
+        assert found == Alert(40, ServerHello(0x0303, 0xC02F, retry=False, certificates=()))
+        assert found.proof == "alert 40 handshake_failure after ServerHello TLSv1.2, suite 0xc02f"
 
     def test_a_chain_without_end_is_cut(self) -> None:
         found = answer_to(record(22, server_hello() + certificates(*[b"c"] * 100)))

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from tests.lab.certificates import Authority
+from tests.lab.certificates import OAKLEY_GROUP_2, Authority
 from tests.lab.description import Certificate
 from tests.resolver.cell import ADDRESSES, CLIENT
 
@@ -82,6 +82,7 @@ def trial(suite: str, seed: str, authority: Authority, scratch: Path) -> Trial:
     chance = random.Random(f"{suite}/{seed}")
     files = _certificates(authority, scratch)
     files["/etc/dovecot/dovecot.conf"] = _dovecot(chance, suite).encode()
+    files["/etc/ssl/mail/dh1024.pem"] = OAKLEY_GROUP_2.encode()
     files["/etc/dovecot/users"] = b"tester:{PLAIN}secret\n"
     files["/etc/postfix/main.cf"] = _main_cf(chance, suite).encode()
     files["/etc/postfix/master.cf"] = _master_cf(chance, suite).encode()
@@ -227,8 +228,9 @@ def _certificate(chance: random.Random, suite: str) -> list[str]:
             f"{names[0]} = {read}/etc/ssl/mail/ec.pem",
             f"{names[1]} = {read}/etc/ssl/mail/ec-key.pem",
         ]
-    if not new and chance.random() < 0.5:
-        lines += ["ssl_dh = </usr/share/dovecot/dh.pem"]
+    if chance.random() < 0.5:
+        file = chance.choice(("/usr/share/dovecot/dh.pem",) * 4 + ("/etc/ssl/mail/dh1024.pem",))
+        lines += [f"ssl_server_dh_file = {file}" if new else f"ssl_dh = <{file}"]
     return lines
 
 

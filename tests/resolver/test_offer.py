@@ -15,6 +15,7 @@ from mailwitness.evidence.host import (
 from mailwitness.evidence.missing import Missing
 from mailwitness.evidence.probe import VersionName
 from mailwitness.resolver import dovecot, postfix
+from mailwitness.resolver.dovecot import Given
 from mailwitness.resolver.library import Key
 from mailwitness.resolver.offer import Offer
 
@@ -59,9 +60,14 @@ def library(
     )
 
 
-def of_dovecot(found: TlsLibrary, keys: tuple[Key, ...] = KEYS, **settings: str) -> Offer:
+def of_dovecot(
+    found: TlsLibrary,
+    keys: tuple[Key, ...] = KEYS,
+    dh_bits: int | Missing = 0,
+    **settings: str,
+) -> Offer:
     every = {"ssl": "yes", "ssl_min_protocol": "TLSv1", "ssl_cipher_list": "ALL", **settings}
-    return dovecot.offer(every, found, keys, implicit=True)
+    return dovecot.offer(every, Given("2.3.19", found, keys, dh_bits), implicit=True)
 
 
 def of_postfix(found: TlsLibrary, **settings: str) -> Offer:
@@ -104,10 +110,39 @@ class TestDovecot:
         anything = of_dovecot(library(minimum="TLSv1.3"), ssl_min_protocol="ANY")
         assert offered(anything) == ["TLSv1.3"]
 
-    def test_before_2_3_what_the_system_imposes_is_not_foretold(self) -> None:
-        before_2_3 = {"ssl": "yes", "ssl_protocols": "!SSLv3", "ssl_cipher_list": "ALL"}
-        found = dovecot.offer(before_2_3, library(minimum="TLSv1.2"), KEYS, implicit=True)
-        assert isinstance(found.versions, Missing)
+    @pytest.mark.parametrize(
+        ("version", "tls", "protocols", "expected"),
+        [
+            # A minimum of its own, over the system's: what is named above it says nothing.
+            ("2.2.34", "OpenSSL 1.1.1w", "!SSLv3", ["TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"]),
+            ("2.2.36.4", "OpenSSL 1.1.1w", "!SSLv3 !TLSv1", ["TLSv1.1", "TLSv1.2", "TLSv1.3"]),
+            (
+                "2.2.36.4",
+                "OpenSSL 1.1.1w",
+                "!SSLv3,!TLSv1.1",
+                ["TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"],
+            ),
+            ("2.2.36.4", "OpenSSL 1.1.1w", "TLSv1.2", ["TLSv1.2", "TLSv1.3"]),
+            ("2.2.36.4", "OpenSSL 1.1.1w", "!SSLv2 !SSLv3", None),
+            ("2.2.36.4", "OpenSSL 1.1.1w", "!TLSv1.3", None),
+            ("2.2.36.4", "OpenSSL 1.1.1w", "!SSLv3 !TLSv1 !TLSv1.1 !TLSv1.2", None),
+            # Versions switched off one by one, beside the system's minimum.
+            ("2.2.33.2", "OpenSSL 1.1.1w", "!SSLv3", ["TLSv1.2", "TLSv1.3"]),
+            ("2.2.33.2", "OpenSSL 1.1.1w", "!SSLv3 !TLSv1.2", ["TLSv1.3"]),
+            ("2.2.36", "OpenSSL 1.0.2k-fips", "!SSLv2 !SSLv3", ["TLSv1.2", "TLSv1.3"]),
+            ("unknown", "OpenSSL 1.1.1w", "!SSLv3", None),
+        ],
+    )
+    def test_before_2_3_ssl_protocols_means_what_that_version_made_of_it(
+        self, version: str, tls: str, protocols: str, expected: list[str] | None
+    ) -> None:
+        before_2_3 = {"ssl": "yes", "ssl_protocols": protocols, "ssl_cipher_list": "ALL"}
+        found = dovecot.offer(
+            before_2_3, Given(version, library(0, tls, minimum="TLSv1.2"), KEYS, 0), implicit=True
+        )
+        assert (
+            expected is None if isinstance(found.versions, Missing) else offered(found) == expected
+        )
 
     @pytest.mark.parametrize("level", [1, 2])
     def test_openssl_3_has_old_versions_at_level_0_alone(self, level: int) -> None:
@@ -124,16 +159,46 @@ class TestDovecot:
         assert ("TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA" in offer.suites["TLSv1"]) is there
 
     def test_without_parameters_there_is_no_finite_field(self) -> None:
-        def suites(name: str = "ssl_dh", value: str = "") -> tuple[str, ...]:
-            every = {"ssl": "yes", "ssl_min_protocol": "TLSv1", "ssl_cipher_list": "ALL"}
-            offer = dovecot.offer({**every, name: value}, library(), KEYS, implicit=True)
-            assert not isinstance(offer.suites, Missing)
-            return offer.suites["TLSv1.2"]
+        def suites(bits: int) -> tuple[str, ...]:
+            found = of_dovecot(library(), dh_bits=bits).suites
+            assert not isinstance(found, Missing)
+            return found["TLSv1.2"]
 
         name = "TLS_DHE_RSA_WITH_AES_128_CBC_SHA"
-        assert name not in suites()
-        assert name in suites("ssl_dh", "</etc/dh.pem")
-        assert name in suites("ssl_server_dh_file", "/etc/dh.pem")
+        assert name not in suites(0)
+        assert name in suites(1024)
+
+    @pytest.mark.parametrize(("level", "bits"), [(1, 512), (2, 1024)])
+    def test_parameters_that_the_level_refuses_leave_nothing_known(
+        self, level: int, bits: int
+    ) -> None:
+        refused = of_dovecot(library(level), dh_bits=bits).versions
+        assert isinstance(refused, Missing)
+        assert f"{bits} bits" in refused.reason
+        assert offered(of_dovecot(library(level), dh_bits=8192))
+        assert isinstance(of_dovecot(library(level), dh_bits=Missing("?")).versions, Missing)
+
+    @pytest.mark.parametrize(
+        ("length", "level", "there"), [(None, 1, True), (None, 2, False), ("2048", 2, True)]
+    )
+    def test_before_2_3_parameters_are_made_as_long_as_is_said(
+        self,
+        length: str | None,
+        level: int,
+        there: bool,  # noqa: FBT001
+    ) -> None:
+        settings = {"ssl": "yes", "ssl_protocols": "!SSLv3", "ssl_cipher_list": "ALL"}
+        if length is not None:
+            settings["ssl_dh_parameters_length"] = length
+        offer = dovecot.offer(settings, Given("2.2.36", library(level), KEYS, 0), implicit=True)
+        assert not isinstance(offer.suites, Missing)
+        assert ("TLS_DHE_RSA_WITH_AES_128_CBC_SHA" in offer.suites["TLSv1.2"]) is there
+
+    def test_a_size_of_a_hosts_own_making_is_none(self) -> None:
+        settings = {"ssl_protocols": "", "ssl_dh_parameters_length": "9" * 5000}
+        settings["ssl_cipher_list"] = "ALL"
+        offer = dovecot.offer(settings, Given("2.2.36", library(), KEYS, 0), implicit=True)
+        assert isinstance(offer.versions, Missing)
 
     def test_a_key_that_the_level_refuses_leaves_nothing_known(self) -> None:
         weak = (Key("RSA", 1024, weakly_signed=False),)
@@ -164,13 +229,13 @@ class TestDovecot:
     )
     def test_mechanisms_before_tls(self, settings: dict[str, str], before: tuple[str, ...]) -> None:
         every = {"ssl": "yes", "auth_mechanisms": "plain scram-sha-256", **settings}
-        offer = dovecot.offer(every, library(), KEYS, implicit=False)
+        offer = dovecot.offer(every, Given("2.3.19", library(), KEYS, 0), implicit=False)
         assert offer.mechanisms_before_tls == before
         assert offer.mechanisms_inside_tls == ("PLAIN", "SCRAM-SHA-256")
 
     def test_trusted_networks_are_not_guessed_at(self) -> None:
         every = {"ssl": "yes", "login_trusted_networks": "192.0.2.0/24"}
-        offer = dovecot.offer(every, library(), KEYS, implicit=False)
+        offer = dovecot.offer(every, Given("2.3.19", library(), KEYS, 0), implicit=False)
         assert isinstance(offer.mechanisms_before_tls, Missing)
 
 

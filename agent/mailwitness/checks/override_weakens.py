@@ -48,16 +48,13 @@ _STRENGTHS: Mapping[str, _Strength] = {
     "smtpd_tls_ciphers": _in_order("null", "export", "low", "medium", "high"),
     "smtpd_tls_mandatory_ciphers": _in_order("null", "export", "low", "medium", "high"),
     "ssl": _in_order("no", "yes", "required"),
+    "ssl_protocols": _lowest_version,
     "ssl_min_protocol": _in_order("ANY", "SSLv3", "TLSv1", "TLSv1.1", "TLSv1.2"),
     "disable_plaintext_auth": _in_order("no", "yes"),
     "auth_allow_cleartext": _in_order("yes", "no"),
 }
 
 
-_ADMITTED = {
-    "dovecot": resolver.dovecot.admitted_versions,
-    "postfix": resolver.postfix.admitted_versions,
-}
 # Each with the value with which no password is taken before TLS.
 _NOT_IN_CLEAR = {
     "auth_allow_cleartext": "no",
@@ -128,11 +125,17 @@ def _main_refuses(case: Case, legacy: Verdict) -> bool:
     for _, own in _narrower(setting):
         weaker = _weaker(case.endpoint.port, setting.main, own)
         restored = {**own, **{name: setting.main[name] for name in weaker}}
-        before, after = (_ADMITTED[setting.product](settings) for settings in (own, restored))
+        before, after = (_admitted(setting, settings) for settings in (own, restored))
         if isinstance(before, Missing) or isinstance(after, Missing) or versions & after:
             return False
         admitted |= before
     return versions <= admitted
+
+
+def _admitted(setting: Configured, settings: Mapping[str, str]) -> frozenset[str] | Missing:
+    if setting.product == "postfix":
+        return resolver.postfix.admitted_versions(settings)
+    return resolver.dovecot.admitted_versions(settings, setting.library, setting.version)
 
 
 def _main_keeps_passwords_in_tls(case: Case, _: Verdict) -> bool:

@@ -17,13 +17,14 @@ from mailwitness.evidence.host import (
     HostEvidence,
     Postfix,
     PostfixService,
-    TlsLibrary,
 )
 from mailwitness.evidence.missing import Missing
 from mailwitness.evidence.probe import Protocol
 from mailwitness.host import postscreen
 from mailwitness.host.dovecot import certificate_files as dovecot_certificates
+from mailwitness.host.dovecot import dh_file
 from mailwitness.host.postfix import certificate_files as postfix_certificates
+from mailwitness.resolver.dovecot import Given
 from mailwitness.resolver.library import Key
 from mailwitness.resolver.offer import Offer
 
@@ -132,34 +133,51 @@ def _place(product: _Product, listener: _Listener) -> str:
 def _by_dovecot(host: HostEvidence, dovecot: Dovecot, listener: DovecotListener) -> Configured:
     protocol = listener.service.removesuffix("-login")
     settings = dovecot.settings.get(protocol, {})
-    library = host.dovecot_library or Missing("which TLS library Dovecot loads")
     certificates = _on_disk(host, dovecot_certificates(settings))
+    given = _given(host, dovecot, settings, certificates)
     return Configured(
         product="dovecot",
+        version=given.version,
         listener=listener,
         source=f"doveconf, service {listener.service}, inet_listener {listener.name}",
         settings=settings,
         main=dovecot.main,
         origins=_origins(dovecot.configuration, [(), (f"protocol {protocol}",)]),
-        offer=resolver.dovecot.offer(
-            settings, library, _keys(host, certificates), implicit=listener.ssl
-        ),
-        scopes=tuple(_scopes(host, dovecot, listener, library)),
+        offer=resolver.dovecot.offer(settings, given, implicit=listener.ssl),
+        scopes=tuple(_scopes(host, dovecot, listener)),
         certificates=certificates,
         server_names={},
         client_tables={},
         files=dovecot.configuration.files,
         daemon=dovecot.daemon,
-        library=library,
+        library=given.library,
     )
 
 
-def _scopes(
+def _given(
     host: HostEvidence,
     dovecot: Dovecot,
-    listener: DovecotListener,
-    library: TlsLibrary | Missing,
-) -> Iterator[Scope]:
+    settings: Mapping[str, str],
+    certificates: tuple[CertificateOnDisk, ...],
+) -> Given:
+    path = dh_file(settings)
+    unread = Missing(f"{path} was not looked into")
+    return Given(
+        version=_version(host, "dovecot"),
+        library=host.dovecot_library or Missing("which TLS library Dovecot loads"),
+        keys=_keys(host, certificates),
+        dh_bits=dovecot.dh_bits.get(path, unread) if path else 0,
+    )
+
+
+def _version(host: HostEvidence, product: str) -> str | Missing:
+    if isinstance(host.software, Missing):
+        return host.software
+    found = (item.version for item in host.software if item.product == product)
+    return next(found, Missing(f"the version of {product} was not seen"))
+
+
+def _scopes(host: HostEvidence, dovecot: Dovecot, listener: DovecotListener) -> Iterator[Scope]:
     for scope in dovecot.scopes:
         if scope.protocol != listener.service.removesuffix("-login"):
             continue
@@ -170,8 +188,8 @@ def _scopes(
         else:
             settings = scope.settings
             certificates = _on_disk(host, dovecot_certificates(settings))
-            its_keys = _keys(host, certificates)
-            offer = resolver.dovecot.offer(settings, library, its_keys, implicit=listener.ssl)
+            given = _given(host, dovecot, settings, certificates)
+            offer = resolver.dovecot.offer(settings, given, implicit=listener.ssl)
         yield Scope(scope.local, scope.remote, scope.local_name, settings, offer, certificates)
 
 
@@ -189,6 +207,7 @@ def _by_postfix(host: HostEvidence, postfix: Postfix, service: PostfixService) -
         certificates = tuple(dict.fromkeys((*certificates, *of_its_own)))
     return Configured(
         product="postfix",
+        version=_version(host, "postfix"),
         listener=service,
         source=f"postconf, {postfix.config_directory}/master.cf, service {service.name}/inet",
         settings=settings,

@@ -67,6 +67,7 @@ class Configured:
     """What the configuration makes of this port."""
 
     product: Literal["dovecot", "postfix"]
+    version: str | Missing  # of the product
     listener: DovecotListener | PostfixService
     source: str  # the command and the block or line that says so
     settings: dict[str, str]  # the effective ones that bear on TLS and login

@@ -201,6 +201,7 @@ class Dovecot:
     settings: dict[str, dict[str, str]]  # by protocol ("imap"), the filters of no client applied
     scopes: tuple[DovecotScope, ...]  # what filter blocks make of them
     passdbs: Union[tuple[Passdb, ...], Missing]  # those that are asked for passwords of users
+    dh_bits: dict[str, Union[int, Missing]]  # by file of DH parameters that some setting names
     configuration: Configuration
     daemon: Union[Daemon, Missing, None]  # None: it does not run
 

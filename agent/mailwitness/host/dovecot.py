@@ -11,6 +11,7 @@ from mailwitness.evidence.missing import Missing
 from mailwitness.host import command
 from mailwitness.host.configuration import of_dovecot
 from mailwitness.host.daemons import dovecot_daemon
+from mailwitness.host.dh_parameters import dh_bits
 from mailwitness.host.doveconf import walk
 from mailwitness.host.dovecot_passdbs import passdbs
 from mailwitness.host.keys import Pair
@@ -33,6 +34,7 @@ SETTINGS = (
     "ssl_cipher_suites",
     "ssl_curve_list",
     "ssl_dh",
+    "ssl_dh_parameters_length",
     "ssl_min_protocol",
     "ssl_options",
     "ssl_prefer_server_ciphers",
@@ -106,6 +108,7 @@ def dovecot() -> Union[Found, Missing, None]:
             filtered.append(replace(scope, settings=_public(scope.settings)))
         else:
             settings[scope.protocol] = _public(scope.settings)
+    named = [dh_file(each) for each in (*settings.values(), *map(_known, filtered))]
     directory = next((value for blocks, name, value in entries if name == "base_dir"), "")
     return Found(
         dovecot=Dovecot(
@@ -114,6 +117,7 @@ def dovecot() -> Union[Found, Missing, None]:
             settings=settings,
             scopes=tuple(filtered),
             passdbs=passdbs(changed),
+            dh_bits={path: dh_bits(path) for path in dict.fromkeys(filter(None, named))},
             configuration=of_dovecot(head.rpartition(" ")[2], SETTINGS),
             daemon=dovecot_daemon(directory),
         ),
@@ -201,6 +205,16 @@ def _filters(scope: DovecotScope) -> dict[str, str]:
 
 def _public(settings: dict[str, str]) -> dict[str, str]:
     return {name: value for name, value in settings.items() if name in SETTINGS}
+
+
+def _known(scope: DovecotScope) -> dict[str, str]:
+    return {} if isinstance(scope.settings, Missing) else scope.settings
+
+
+def dh_file(settings: Mapping[str, str]) -> str:
+    """That of the DH parameters; "" where none is named."""
+    named = (_file(settings, name) for name in ("ssl_server_dh_file", "ssl_dh"))
+    return next(filter(None, named), "")
 
 
 def certificate_files(settings: Mapping[str, str]) -> list[str]:

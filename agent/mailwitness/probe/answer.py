@@ -74,9 +74,13 @@ class ServerHello:
 
 @dataclass(frozen=True)
 class Alert:
-    """The server's fatal alert."""
+    """The server's fatal alert.
+
+    `after`: what the server had chosen before it found that it cannot; the handshake fails.
+    """
 
     number: int
+    after: Optional[ServerHello] = None
 
     @property
     def refuses(self) -> bool:
@@ -86,7 +90,8 @@ class Alert:
     @property
     def proof(self) -> str:
         """For the evidence."""
-        return f"alert {self.number} {_REFUSALS.get(self.number, '')}".rstrip()
+        said = f"alert {self.number} {_REFUSALS.get(self.number, '')}".rstrip()
+        return said if self.after is None else f"{said} after {self.after.proof}"
 
 
 async def read_answer(channel: Channel) -> Union[ServerHello, Alert]:
@@ -110,9 +115,7 @@ async def read_answer(channel: Channel) -> Union[ServerHello, Alert]:
         if kind == _ALERT:
             if len(payload) == 2 and payload[0] == _WARNING:  # noqa: PLR2004
                 continue
-            if hello is not None:
-                return hello
-            return Alert(payload[-1] if payload else 0)
+            return Alert(payload[-1] if payload else 0, hello)
         messages += payload
         for message, content in _take_messages(messages):
             hello = _with_message(hello, message, content)

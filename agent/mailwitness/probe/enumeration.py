@@ -17,6 +17,7 @@ from mailwitness.probe.parameters import (
     CURVES_OF_CERTIFICATES,
     GROUPS,
     GROUPS_OF_TLS_1_3,
+    SHARES,
     SIGNATURES,
 )
 from mailwitness.probe.suites import SUITES, SUITES_OF_TLS_1_3
@@ -36,6 +37,7 @@ async def negotiation(ask: Ask, answers: Mapping[VersionName, Answer]) -> Negoti
     signatures = [_signatures(ask)] if "TLSv1.2" in accepted else []
     searches = [*suites, *groups, *signatures]
     await asyncio.gather(*(search.run() for search in searches))
+    newest = [await _hidden_signatures(ask, groups[-1])] if "TLSv1.3" in accepted else []
     if any(isinstance(search.end, ClosedError) for search in searches):
         # Dovecot refuses by closing. A server that is overrun closes, too, but then it does not
         # answer what it answered before.
@@ -45,7 +47,7 @@ async def negotiation(ask: Ask, answers: Mapping[VersionName, Answer]) -> Negoti
     return Negotiation(
         suites=tuple(search.found() for search in suites),
         groups=tuple(search.found() for search in groups),
-        signatures=tuple(search.found() for search in signatures),
+        signatures=(*(search.found() for search in signatures), *newest),
         primes=_primes(answer for search in searches for answer in search.answers),
     )
 
@@ -118,6 +120,37 @@ def _signatures(ask: Ask) -> "_Search":
     )
 
 
+async def _hidden_signatures(ask: Ask, groups: "_Search") -> Enumerated:
+    """Of TLS 1.3, where the signature is encrypted and its choice unseen: by halves.
+
+    A server that can sign with none of those offered says so in clear (RFC 8446 §4.2.3, §4.4.2.2),
+    but only to a hello with a key share that it takes.
+    """
+    version: VersionName = "TLSv1.3"
+    shared = next((number for number in groups.numbers if number in SHARES), None)
+    if shared is None:
+        rest = Missing("no group is taken that a key share could be sent of")
+        return Enumerated(version, (), rest, None)
+    base = dataclasses.replace(everything(version), groups=(shared,), shared=shared)
+    taken: list[int] = []
+    end: Union[str, Missing] = "nothing is left to offer"
+    halves = [tuple(SIGNATURES)]
+    while halves:
+        asked = halves.pop()
+        answer = await ask(dataclasses.replace(base, signatures=asked))
+        if isinstance(answer, Alert) and answer.refuses:
+            end = end if isinstance(end, Missing) else answer.proof
+        elif not isinstance(answer, ServerHello):
+            end = unanswered(answer)
+        elif answer.retry:
+            end = Missing(f"{answer.proof}, though the key share was of its own group")
+        elif len(asked) == 1:
+            taken += asked
+        else:
+            halves += [asked[len(asked) // 2 :], asked[: len(asked) // 2]]
+    return Enumerated(version, tuple(SIGNATURES[number] for number in taken), end, None)
+
+
 class _Search:
     """One kind of thing: offer all, take away what is chosen, and so on to the refusal."""
 
@@ -133,6 +166,7 @@ class _Search:
         self.version = version
         self.answers: list[ServerHello] = []
         self.numbers: list[int] = []
+        self._failing: list[int] = []  # chosen, and then the handshake failed
         self.end: Union[str, Missing, ClosedError] = Missing("nothing was asked")
         self._order: Union[Order, Missing, None] = None
         self._ask = ask
@@ -172,13 +206,18 @@ class _Search:
         self.end = "nothing is left to offer"
 
     def _rest(self, beside: tuple[int, ...]) -> tuple[int, ...]:
-        return tuple(n for n in self._names if n not in self.numbers and n not in beside)
+        gone = {*self.numbers, *self._failing, *beside}
+        return tuple(number for number in self._names if number not in gone)
 
     def _take(
         self, answer: Answer, rest: tuple[int, ...], beside: tuple[int, ...]
     ) -> Union[str, Missing, ClosedError, None]:
         """None where something new was chosen, else why this is the end."""
         if isinstance(answer, Alert):
+            chosen = None if answer.after is None else self._chosen(answer.after)
+            if chosen is not None and chosen in rest:
+                self._failing.append(chosen)
+                return None
             return answer.proof if answer.refuses else Missing(f"{answer.proof} refuses nothing")
         if isinstance(answer, ClosedError):
             return answer

@@ -15,7 +15,7 @@ from mailwitness.evidence.names import is_address
 from mailwitness.evidence.probe import VersionName
 from mailwitness.probe.answer import NUMBERS, Alert, ServerHello, read_answer
 from mailwitness.probe.channel import Channel, ChannelError, ClosedError
-from mailwitness.probe.parameters import GROUPS, GROUPS_OF_TLS_1_3, SIGNATURES
+from mailwitness.probe.parameters import GROUPS, GROUPS_OF_TLS_1_3, SHARES, SIGNATURES
 from mailwitness.probe.suites import SUITES, SUITES_OF_TLS_1_3
 
 _RENEGOTIATION_INFO = 0x00FF  # RFC 5746 §3.3, as a suite: SSLv3 has no extensions
@@ -34,6 +34,7 @@ class Offer:
     signatures: tuple[int, ...]
     server_name: Optional[str] = None
     fallback: bool = False  # say that a newer version was tried and failed
+    shared: Optional[int] = None  # the group of TLS 1.3 that a key share is sent of
 
 
 def everything(
@@ -119,8 +120,11 @@ def _extensions(offer: Offer) -> Iterable[bytes]:
     if offer.version == "TLSv1.3":
         yield _extension(43, _vector(1, _shorts([NUMBERS[offer.version]])))
         yield _extension(45, _vector(1, b"\x01"))  # psk_dhe_ke
-        # No key share: the server names the group it wants, which proves as much (§4.1.4).
-        yield _extension(51, _vector(2, b""))
+        # Without a key share the server names the group it wants, which proves as much (§4.1.4).
+        share = b""
+        if offer.shared is not None:
+            share = struct.pack("!H", offer.shared) + _vector(2, SHARES[offer.shared])
+        yield _extension(51, _vector(2, share))
     else:
         yield _extension(5, b"\x01\x00\x00\x00\x00")  # OCSP stapling, RFC 6066 §8
         yield _extension(22, b"")  # encrypt-then-MAC, RFC 7366

@@ -436,7 +436,7 @@ class _Look:
     async def _ask(self, offer: Offer) -> Answer:
         """One hello; where the connection closes, again without what may have spoilt it.
 
-        A server may choose a suite for which it then lacks something, and close: that refuses
+        A server may choose a suite for which it then lacks something, and end: that refuses
         nothing else of the offer. Dovecot up to 2.3 without ssl_dh has no parameters for
         finite-field Diffie-Hellman; OpenSSL 1.1.1 at level 2 does not sign with an ECDSA key up
         to TLS 1.1.
@@ -444,7 +444,7 @@ class _Look:
         answer = await self._alone(lambda channel: say_hello(channel, offer))
         for spoiling in self.spoiling:
             fewer = without_suites(offer, *spoiling)
-            if not isinstance(answer, ClosedError) or fewer.suites in ((), offer.suites):
+            if not _failed_later(answer) or fewer.suites in ((), offer.suites):
                 break
             answer = await self._alone(functools.partial(say_hello, offer=fewer))
         return answer
@@ -633,11 +633,19 @@ def _judge(
         number = NUMBERS.get(version, SSLV2)
         return VersionAnswer(version, answer.version == number, answer.proof)
     if isinstance(answer, Alert):
-        accepted = False if answer.refuses else Missing(f"{answer.proof} says nothing of versions")
+        plain = answer.refuses and answer.after is None
+        accepted = False if plain else Missing(f"{answer.proof} says nothing of versions")
         return VersionAnswer(version, accepted, answer.proof)
     if isinstance(answer, ClosedError) and works:
         return VersionAnswer(version, accepted=False, proof=f"{answer} in answer to the hello")
     return VersionAnswer(version, Missing(str(answer)), "")
+
+
+def _failed_later(answer: Answer) -> bool:
+    """Whether it may be for what the server chose, and not for the hello."""
+    return isinstance(answer, ClosedError) or (
+        isinstance(answer, Alert) and answer.after is not None
+    )
 
 
 async def _or_missing(asked: Awaitable[_T]) -> Union[_T, Missing]:

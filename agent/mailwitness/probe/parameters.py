@@ -1,7 +1,7 @@
 """Key-exchange groups and signature algorithms by their numbers, in a client's order.
 
 From https://www.iana.org/assignments/tls-parameters. None of the groups need be computed here:
-up to TLS 1.2 the server shows its share first, and no hello of 1.3 carries a share.
+up to TLS 1.2 the server shows its share first, and of 1.3 what it does with a share is not read.
 """
 
 _CURVES: dict[int, str] = {
@@ -61,6 +61,14 @@ GROUPS_OF_TLS_1_3: dict[int, str] = {
     0x6399: "X25519Kyber768Draft00",
     0x639A: "SecP256r1Kyber768Draft00",
     0x0029: "curveSM2",
+}
+# Public keys that a server takes for a client's: the base points (RFC 7748 §4.1, SEC 2 §2.4.2).
+SHARES: dict[int, bytes] = {
+    0x001D: bytes([9, *bytes(31)]),
+    0x0017: bytes.fromhex(
+        "046b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296"
+        "4fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5"
+    ),
 }
 # Where a certificate's key may lie; such a group must stay on offer for the certificate's sake.
 CURVES_OF_CERTIFICATES = frozenset((*GROUPS,)) - {0x001D, 0x001E}

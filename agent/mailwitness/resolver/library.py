@@ -18,6 +18,16 @@ _LEVEL_BITS = (0, 80, 112, 128, 192, 256)
 _MODULI = ((15360, 256), (7680, 192), (3072, 128), (2048, 112), (1024, 80))
 
 
+def finite_field_strength(modulus: int) -> int:
+    """The bits of security of a modulus of that many bits, of RSA or finite fields."""
+    return next((bits for least, bits in _MODULI if modulus >= least), 0)
+
+
+def passes(strength: int, level: int) -> bool:
+    """Whether that many bits of security are enough for the library's level."""
+    return strength >= _LEVEL_BITS[min(level, len(_LEVEL_BITS) - 1)]
+
+
 @dataclass(frozen=True)
 class Key:
     """Of a certificate that a daemon can load; its signature's hash is SHA-1's or weaker or not."""
@@ -30,7 +40,7 @@ class Key:
     def strength(self) -> int:
         """Bits of security."""
         if self.kind in ("RSA", "DSA"):
-            return next((bits for modulus, bits in _MODULI if self.bits >= modulus), 0)
+            return finite_field_strength(self.bits)
         return self.bits // 2
 
 
@@ -51,7 +61,7 @@ class Asked:
         """Why the library takes one of the certificates for too weak, if it may."""
         level = self.ciphers.security_level
         for key in self.keys:
-            if key.strength < _LEVEL_BITS[min(level, len(_LEVEL_BITS) - 1)]:
+            if not passes(key.strength, level):
                 return Missing(
                     f"at security level {level} (of {self.level_from}) the library refuses the "
                     f"{key.kind} key of {key.bits} bits"
