@@ -2,14 +2,14 @@
 
 import re
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Literal
 
 from mailwitness.correlate.allowlist import Access
 from mailwitness.evidence.host import PacketFilter
 from mailwitness.evidence.missing import Missing
 from mailwitness.firewall.iptables import LEGACY_BACK_END
-from mailwitness.firewall.verdict import Answer, Decider, Layer
+from mailwitness.firewall.verdict import Answer, Decider
 from mailwitness.policy.check import Case, Remedy
 
 Tool = Literal["ufw", "firewalld", "csf", "shorewall", "iptables", "nft"]
@@ -125,37 +125,107 @@ def _blocking(case: Case) -> Iterable[Decider]:
                 yield access.share.decided_by
 
 
-def shut(case: Case, strangers: Iterable[Access]) -> tuple[Remedy, ...]:
-    """Which rules admit others than the listed, and how to be rid of them."""
+def shut(case: Case, listed: Iterable[str], strangers: Iterable[Access]) -> tuple[Remedy, ...]:
+    """How to keep all others than the listed out of the port: commands for a shell of root.
+
+    What lets the others in stays as it is, since other ports and networks may need it: rules of the
+    port alone come before it.
+    """
     if isinstance(case.host.inside, Missing):
         return ()
-    which = tool(case.host.inside.packet_filter)
-    deciders = dict.fromkeys(
+    port, which = case.endpoint.port, tool(case.host.inside.packet_filter)
+    admitting = [
         access.share.decided_by for access in strangers if access.share.answer is Answer.ADMITTED
-    )
-    rules = "\n".join(f"  {decider}" for decider in deciders)
-    how = {
-        "ufw": "ufw status numbered, then: ufw delete NUMBER",
-        "firewalld": "firewall-cmd --list-all-zones, then --permanent --remove-port, "
-        "--remove-service or --remove-rich-rule, and --reload",
-        "csf": "in /etc/csf/csf.conf take the port from TCP_IN and TCP6_IN, and the addresses "
-        "from /etc/csf/csf.allow, then: csf -r",
-        "shorewall": "take the rules or policies from /etc/shorewall and /etc/shorewall6, then: "
-        "shorewall reload; shorewall6 reload",
-        "iptables": "iptables -S INPUT, then: iptables -D INPUT RULE",
-        "nft": "\n".join(filter(None, map(_deletion, deciders)))
-        or "a chain of hook input with policy drop that admits the listed networks alone",
-    }[which]
-    return (
-        Remedy(which, "", f"Others than the listed are admitted by\n{rules}\nNarrow it:\n{how}"),
-    )
+    ]
+    deciders = dict.fromkeys(admitting)
+    # In one line each, whatever the host has its rules say.
+    words = (" ".join(str(decider).split()) for decider in list(deciders)[:MOST])
+    lines = [f"# lets others in: {said}" for said in words]
+    cidrs = list(listed)
+    if len(cidrs) > MOST:
+        more = "are more networks than a remedy spells out: list them in a set of your own"
+        lines.append(f"# The {len(cidrs)} entries of the allowlists {more}")
+        return (Remedy(which, "", "\n".join(lines)),)
+    match which:
+        case "ufw":
+            lines.append(f"ufw prepend deny proto tcp to any port {port}")
+            lines += [
+                f"ufw prepend allow proto tcp from {each} to any port {port}" for each in cidrs
+            ]
+        case "firewalld":
+            lines += _shut_by_firewalld(port, cidrs, deciders)
+        case "csf":
+            lines += [f"echo 'tcp|in|d={port}|s={cidr}' >>/etc/csf/csf.allow" for cidr in cidrs]
+            # A range of ports around it has to be split by hand.
+            lines.append(rf"sed -i -E '/^TCP6?_IN = /s/\b{port}(,|\b)//' /etc/csf/csf.conf")
+            lines.append("# and others' lines for the port in /etc/csf/csf.allow, if there are any")
+            lines.append("csf -r")
+        case "shorewall":
+            lines += _shut_by_shorewall(port, cidrs, deciders)
+        case "iptables":
+            lines += _shut_by_iptables(port, cidrs, deciders)
+        case "nft":
+            lines += _shut_by_nft(port, cidrs, deciders)
+    return (Remedy(which, "", "\n".join(lines)),)
 
 
-def _deletion(decider: Decider) -> str:
-    """Rules of nft have a handle by which they go, or their set's elements do."""
-    if decider.layer is not Layer.RULE or not decider.place.startswith("handle "):
-        return ""
-    return f"nft replace rule {_place(decider)} {decider.place} …  # or its set"
+def _shut_by_firewalld(port: int, cidrs: list[str], deciders: Iterable[Decider]) -> Iterator[str]:
+    """Rich rules with a priority below nought are asked before all else of a zone."""
+    zones = {found[1] for each in deciders if (found := _FIREWALLD_CHAIN.fullmatch(each.chain))}
+    what = f'port port="{port}" protocol="tcp"'
+    for zone in sorted(zones) or [""]:
+        command = f"firewall-cmd --permanent {f'--zone={zone} ' if zone else ''}--add-rich-rule="
+        for cidr in cidrs:
+            source = f'family="{_family(cidr)}" source address="{cidr}"'
+            yield f"{command}'rule priority=\"-200\" {source} {what} accept'"
+        yield f"{command}'rule priority=\"-100\" {what} drop'"
+    yield "firewall-cmd --reload"
+
+
+def _shut_by_shorewall(port: int, cidrs: list[str], deciders: Iterable[Decider]) -> Iterator[str]:
+    """What blrules keeps out no rule or policy lets in; whom it lets pass is asked of the rules."""
+    zones = {found[1] for each in deciders if (found := _SHOREWALL_CHAIN.fullmatch(each.chain))}
+    for name, family in (("shorewall", 4), ("shorewall6", 6)):
+        for zone in sorted(zones) or ["net"]:
+            for cidr in _of(family, cidrs):
+                source = f"[{cidr}]" if family == 6 else cidr  # noqa: PLR2004
+                yield f"echo 'WHITELIST {zone}:{source} $FW tcp {port}' >>/etc/{name}/blrules"
+            yield f"echo 'DROP {zone} $FW tcp {port}' >>/etc/{name}/blrules"
+        yield f"{name} reload"
+
+
+def _shut_by_iptables(port: int, cidrs: list[str], deciders: Iterable[Decider]) -> Iterator[str]:
+    for program, family in (("iptables", 4), ("ip6tables", 6)):
+        its = [each for each in deciders if each.family in (f"ip{'6' * (family == 6)}", "")]  # noqa: PLR2004
+        for decider in dict.fromkeys((each.source, each.chain) for each in its):
+            variant = "-legacy" if decider[0] == LEGACY_BACK_END else ""
+            insert = (
+                f"{program}{variant} -I {shlex.quote(decider[1] or 'INPUT')} -p tcp --dport {port}"
+            )
+            yield f"{insert} -j DROP"
+            if chosen := _of(family, cidrs):
+                yield f"{insert} -s {','.join(chosen)} -j ACCEPT"
+            yield "# what iptables-persistent loads at boot:"
+            yield f"{program}{variant}-save >/etc/iptables/rules.v{family}"
+
+
+def _shut_by_nft(port: int, cidrs: list[str], deciders: Iterable[Decider]) -> Iterator[str]:
+    """In front of the chain that lets others in; the last that is inserted is the first asked."""
+    places = dict.fromkeys(_place(each) for each in deciders if each.table)
+    if not places:
+        places = {"inet mailwitness input": None}
+        yield "nft add table inet mailwitness"
+        yield (
+            "nft add chain inet mailwitness input "
+            "'{ type filter hook input priority filter; policy accept; }'"
+        )
+    for place in places:
+        insert = f"nft insert rule {place} tcp dport {port}"
+        yield f"{insert} drop"
+        for word, family in (("ip", 4), ("ip6", 6)):
+            if chosen := _of(family, cidrs):
+                yield f"{insert} {word} saddr {{ {', '.join(chosen)} }} accept"
+    yield "# and in /etc/nftables.conf"
 
 
 def _chain(case: Case) -> str:

@@ -33,7 +33,8 @@ def _exclusive(case: Case) -> ListAnswer | None:
 
 def _advise(case: Case) -> tuple[Remedy, ...]:
     answer = _exclusive(case)
-    return shut(case, answer.strangers) if answer else ()
+    listed = dict.fromkeys(cidr for each in lists(case) for cidr in each.allowlist.cidrs)
+    return shut(case, listed, answer.strangers) if answer else ()
 
 
 CHECK = Check(

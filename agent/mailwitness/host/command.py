@@ -146,7 +146,7 @@ def _run(  # noqa: PLR0913, PLR0917 - what `run` was asked for
     with process.stdout, process.stderr:
         out, err, problem = _read(process, timeout, max_output)
         if problem is not None:
-            _kill(process)
+            _kill(process, by_sudo=argv[0] == "sudo")
             return type(problem)(f"{label}: {problem.reason}")
     if process.returncode not in answers or (process.returncode != 0 and not out):
         lines = err.decode("utf-8", "backslashreplace").strip().splitlines()
@@ -181,9 +181,10 @@ def _read(
     return bytes(received["out"]), bytes(received["err"]), None
 
 
-def _kill(process: "subprocess.Popen[bytes]") -> None:
+def _kill(process: "subprocess.Popen[bytes]", *, by_sudo: bool) -> None:
     # start_new_session made it the leader of a group of its own; it is not reaped yet. What
-    # sudo started is root's and not ours to end: command_timeout of sudoers(5) does.
+    # sudo started is root's: sudo passes SIGTERM on, and ends what does not heed it by
+    # command_timeout of sudoers(5). Killed itself, it would leave the command running.
     with contextlib.suppress(ProcessLookupError, PermissionError, subprocess.TimeoutExpired):
-        os.killpg(process.pid, signal.SIGKILL)
+        os.killpg(process.pid, signal.SIGTERM if by_sudo else signal.SIGKILL)
         process.wait(_REAP_SECONDS)

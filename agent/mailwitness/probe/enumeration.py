@@ -37,7 +37,11 @@ async def negotiation(ask: Ask, answers: Mapping[VersionName, Answer]) -> Negoti
     signatures = [_signatures(ask)] if "TLSv1.2" in accepted else []
     searches = [*suites, *groups, *signatures]
     await asyncio.gather(*(search.run() for search in searches))
-    newest = [await _hidden_signatures(ask, groups[-1])] if "TLSv1.3" in accepted else []
+    if "TLSv1.3" in accepted:
+        hidden = _signatures_of_tls_1_3(ask, groups[-1].numbers)
+        await hidden.run()
+        signatures.append(hidden)
+        searches.append(hidden)
     if any(isinstance(search.end, ClosedError) for search in searches):
         # Dovecot refuses by closing. A server that is overrun closes, too, but then it does not
         # answer what it answered before.
@@ -47,7 +51,7 @@ async def negotiation(ask: Ask, answers: Mapping[VersionName, Answer]) -> Negoti
     return Negotiation(
         suites=tuple(search.found() for search in suites),
         groups=tuple(search.found() for search in groups),
-        signatures=(*(search.found() for search in signatures), *newest),
+        signatures=tuple(search.found() for search in signatures),
         primes=_primes(answer for search in searches for answer in search.answers),
     )
 
@@ -120,35 +124,18 @@ def _signatures(ask: Ask) -> "_Search":
     )
 
 
-async def _hidden_signatures(ask: Ask, groups: "_Search") -> Enumerated:
-    """Of TLS 1.3, where the signature is encrypted and its choice unseen: by halves.
-
-    A server that can sign with none of those offered says so in clear (RFC 8446 §4.2.3, §4.4.2.2),
-    but only to a hello with a key share that it takes.
-    """
-    version: VersionName = "TLSv1.3"
-    shared = next((number for number in groups.numbers if number in SHARES), None)
-    if shared is None:
-        rest = Missing("no group is taken that a key share could be sent of")
-        return Enumerated(version, (), rest, None)
-    base = dataclasses.replace(everything(version), groups=(shared,), shared=shared)
-    taken: list[int] = []
-    end: Union[str, Missing] = "nothing is left to offer"
-    halves = [tuple(SIGNATURES)]
-    while halves:
-        asked = halves.pop()
-        answer = await ask(dataclasses.replace(base, signatures=asked))
-        if isinstance(answer, Alert) and answer.refuses:
-            end = end if isinstance(end, Missing) else answer.proof
-        elif not isinstance(answer, ServerHello):
-            end = unanswered(answer)
-        elif answer.retry:
-            end = Missing(f"{answer.proof}, though the key share was of its own group")
-        elif len(asked) == 1:
-            taken += asked
-        else:
-            halves += [asked[len(asked) // 2 :], asked[: len(asked) // 2]]
-    return Enumerated(version, tuple(SIGNATURES[number] for number in taken), end, None)
+def _signatures_of_tls_1_3(ask: Ask, groups: Iterable[int]) -> "_Search":
+    shared = next((number for number in groups if number in SHARES), None)
+    base = everything("TLSv1.3")
+    if shared is not None:
+        base = dataclasses.replace(base, groups=(shared,), shared=shared)
+    return _UnseenSearch(
+        ask,
+        "TLSv1.3",
+        SIGNATURES,
+        lambda numbers: dataclasses.replace(base, signatures=numbers),
+        lambda _: None,
+    )
 
 
 class _Search:
@@ -262,3 +249,31 @@ class _GroupSearch(_Search):
             known = isinstance(self.end, (str, ClosedError))
             if known:
                 await super()._exhaust(self.numbers[-1])
+
+
+class _UnseenSearch(_Search):
+    """Where the choice is encrypted: what the server can do at all, by halves.
+
+    One that can sign with nothing of an offer refuses it in clear (RFC 8446 §4.4.2.2), but only
+    where the hello has a key share that it takes.
+    """
+
+    async def run(self) -> None:
+        ends: list[Union[str, Missing, ClosedError]] = ["nothing is left to offer"]
+        halves = [tuple(self._names)]
+        while halves:
+            asked = halves.pop()
+            answer = await self._ask(self._offer(asked))
+            if isinstance(answer, ServerHello) and not answer.retry:
+                if len(asked) == 1:
+                    self.numbers += asked
+                else:
+                    halves += [asked[len(asked) // 2 :], asked[: len(asked) // 2]]
+            elif isinstance(answer, ServerHello):
+                ends.append(Missing(f"{answer.proof}: no key share that it takes was sent"))
+            else:
+                end = self._take(answer, asked, ())
+                assert end is not None  # it is no choice
+                ends.append(end)
+        # One that is not known leaves the rest unknown; then a closing, which `settle` is to judge.
+        self.end = min(reversed(ends), key=lambda end: (Missing, ClosedError, str).index(type(end)))
