@@ -109,6 +109,7 @@ def to_document(
             "forwarded": sorted(_listener_row(each) for each in behind),
             "forwards": around.forwards,
             "reverse_path": dict(around.reverse_path or ()),
+            "lowest_is_broadcast": around.lowest_is_broadcast,
         },
         "queries": [
             {"src": source, "dst": address, "dport": port, "iif": interface, "admitted": admitted}
@@ -176,6 +177,7 @@ def network(env: Mapping[str, Any]) -> Network:
         frozenset(_forwarded(env)),
         forwards=env.get("forwards", True),
         reverse_path=tuple(env.get("reverse_path", {}).items()),
+        lowest_is_broadcast=env.get("lowest_is_broadcast"),
     )
 
 

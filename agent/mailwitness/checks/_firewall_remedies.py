@@ -148,6 +148,8 @@ def shut(case: Case, listed: Iterable[str], strangers: Iterable[Access]) -> tupl
         return (Remedy(which, "", "\n".join(lines)),)
     match which:
         case "ufw":
+            # ufw passes over a rule that is there already with another action.
+            lines += [f"ufw delete {action} {port}/tcp" for action in ("allow", "limit")]
             lines.append(f"ufw prepend deny proto tcp to any port {port}")
             lines += [
                 f"ufw prepend allow proto tcp from {each} to any port {port}" for each in cidrs

@@ -1,5 +1,6 @@
 """Who can reach a port of a host: its packet filters, and then the other gates on the way in."""
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -187,6 +188,7 @@ def filters(inside: HostEvidence, address: str) -> Filters | Missing:
                 forwards=_known(forwards),
                 reverse_path=reverse_path
                 and tuple((each.device, each.setting) for each in reverse_path),
+                lowest_is_broadcast=_lowest_is_broadcast(inside.system.kernel),
             )
             for family, forwards in ((4, network.forwards), (6, network.forwards_ipv6))
         }
@@ -197,6 +199,12 @@ def filters(inside: HostEvidence, address: str) -> Filters | Missing:
     except ValueError as error:
         return Missing(f"addresses of the host: {error}")
     return Filters(firewall, inside, by_family, faces, one_family, nobody)
+
+
+def _lowest_is_broadcast(kernel: str | Missing) -> bool | None:
+    """Linux 5.14 made an ordinary address of it."""
+    numbers = None if isinstance(kernel, Missing) else re.match(r"(\d{1,4})\.(\d{1,4})", kernel)
+    return None if numbers is None else (int(numbers[1]), int(numbers[2])) < (5, 14)
 
 
 def _known(value: Any) -> Any:

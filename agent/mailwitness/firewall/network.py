@@ -75,6 +75,7 @@ class Network:
     forwarded: frozenset[Listener] | None = None
     forwards: bool | None = None
     reverse_path: tuple[tuple[str, int], ...] | None = None
+    lowest_is_broadcast: bool | None = None  # of each IPv4 network: until Linux 5.14, not since
 
     @cached_property
     def _own(self) -> dict[int, dict[str, list[tuple[int, int]]]]:
@@ -162,7 +163,7 @@ class Network:
             if family == V4
             else (between(0xFF << 120, (1 << 128) - 1), NOTHING)
         )
-        unsure = self.lowest_addresses() if family == V4 else NOTHING
+        unsure = self.perhaps_broadcast() if family == V4 else NOTHING
         special = own | multicast | broadcast | unsure | elsewhere
         cells = [
             (own, _type("local")),
@@ -191,18 +192,21 @@ class Network:
         return tuple(cells)
 
     def broadcast(self, device: str | None = None) -> IntervalSet:
-        """255.255.255.255, 0.0.0.0, and the highest address of each network of the host."""
+        """255.255.255.255, 0.0.0.0, and of each of its networks the highest address."""
         found = [single((1 << 32) - 1), single(0)]
         for name, addresses in self._own[V4].items():
             if device in (None, name):
                 for value, bits in addresses:
                     if bits < POINT_TO_POINT and value >> 24 != LOOPBACK_NET:
                         found.append(single(value | (1 << 32 - bits) - 1))
+                        if self.lowest_is_broadcast:
+                            found.append(single(value >> 32 - bits << 32 - bits))
         return union(found)
 
-    def lowest_addresses(self) -> IntervalSet:
-        """The lowest of each IPv4 network: a broadcast address until Linux 5.14, not since."""
-        return self._lowest_addresses(V4) - LOOPBACK
+    def perhaps_broadcast(self) -> IntervalSet:
+        """The lowest of each IPv4 network, where it is not known which Linux this is."""
+        lowest = self._lowest_addresses(V4) - LOOPBACK
+        return lowest if self.lowest_is_broadcast is None else NOTHING
 
     def _lowest_addresses(self, family: int) -> IntervalSet:
         width = WIDTH[family]

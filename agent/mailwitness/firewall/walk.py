@@ -256,7 +256,7 @@ class Walk:
         """Without those whose route back is that of a broadcast."""
         network = self._network
         self._block(clients & network.broadcast(), "a broadcast address as the source")
-        lowest = network.lowest_addresses()
+        lowest = network.perhaps_broadcast()
         reason = "the lowest address of a network, which is a broadcast to Linux before 5.14"
         self._give_up(clients & lowest, reason, Layer.ROUTING)
         return clients - network.broadcast() - lowest

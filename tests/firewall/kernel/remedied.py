@@ -2,11 +2,12 @@
 
     python -m tests.firewall.kernel.remedied ROOT [PART OF A NAME]
 
-ROOT is as for `written`. Of each host: the listed are found missing, the text of the remedy is
-run in a shell, and then real SYNs and a second audit agree that the listed get in and a stranger
-does not, and still agree after the firewall was loaded anew. Exit status 1 if not.
+ROOT is as for `written`. Of each host: the listed are found missing, or others with them, the text
+of the remedy is run in a shell, and then real SYNs and a second audit agree that the listed get in
+and a stranger does not, and still agree after the firewall was loaded anew. Exit status 1 if not.
 """
 
+import os
 import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from unittest.mock import patch
 
-from mailwitness.checks import allowlist_banned, allowlist_missing
+from mailwitness.checks import allowlist_banned, allowlist_missing, allowlist_open
 from mailwitness.correlate.host import Host as Judged
 from mailwitness.correlate.host import Witnesses, correlate
 from mailwitness.evidence.host import (
@@ -61,13 +62,15 @@ mkdir -p /etc/iptables; rules icmp >/etc/iptables/rules.v4; rules ipv6-icmp >/et
 """
 LOADED = """iptables{0}-restore </etc/iptables/rules.v4
 ip6tables{0}-restore </etc/iptables/rules.v6"""
+OPEN = "-A INPUT -p tcp --dport 993 -j ACCEPT"
+RELOAD_NFT = "(echo flush ruleset; nft -s list ruleset) >/etc/n; nft flush ruleset; nft -f /etc/n"
 # By name: the iptables in use, what puts the firewall in force, and what loads it anew.
 HOSTS: Mapping[str, tuple[str, str, str]] = {
     "nft": (
         "nft",
         f"cat >/etc/nftables.conf <<'END'\n{NFT}\nEND\nnft -f /etc/nftables.conf",
         # What the remedy says in words about the file.
-        "(echo flush ruleset; nft -s list ruleset) >/etc/n; nft flush ruleset; nft -f /etc/n",
+        RELOAD_NFT,
     ),
     "iptables-nft": ("nft", SAVED + LOADED.format(""), LOADED.format("")),
     "iptables-legacy": ("legacy", SAVED + LOADED.format("-legacy"), LOADED.format("-legacy")),
@@ -92,6 +95,76 @@ HOSTS: Mapping[str, tuple[str, str, str]] = {
     "fail2ban": ("nft", "nftables-allports", "fail2ban-client reload"),
     "fail2ban-iptables": ("nft", "iptables-allports", "fail2ban-client reload"),
 }
+# The same, with the port open to everybody.
+OPENED: Mapping[str, tuple[str, str, str]] = {
+    "nft-none": ("nft", "nft flush ruleset", RELOAD_NFT),
+    "nft-policy": (
+        "nft",
+        (
+            "nft add table inet filter; nft 'add chain inet filter input "
+            "{ type filter hook input priority 0; policy accept; }'"
+        ),
+        RELOAD_NFT,
+    ),
+    "nft-rule": (
+        "nft",
+        f"nft -f - <<'END'\n{NFT}\nEND\nnft add rule inet filter input tcp dport 993 accept",
+        RELOAD_NFT,
+    ),
+    "nft-jump": (
+        "nft",
+        (
+            f"nft -f - <<'END'\n{NFT}\nEND\nnft add chain inet filter mail; "
+            "nft add rule inet filter mail tcp dport '{ 143, 993 }' accept; "
+            "nft add rule inet filter input jump mail"
+        ),
+        RELOAD_NFT,
+    ),
+    **{
+        f"iptables{variant or '-nft'}": (
+            tool,
+            SAVED
+            + LOADED.format(variant)
+            + f"\niptables{variant} {OPEN}; ip6tables{variant} {OPEN}"
+            + f"\niptables{variant}-save >/etc/iptables/rules.v4"
+            + f"\nip6tables{variant}-save >/etc/iptables/rules.v6",
+            LOADED.format(variant),
+        )
+        for variant, tool in (("", "nft"), ("-legacy", "legacy"))
+    },
+    "ufw": (
+        "nft",
+        f"{UFW} ufw default deny incoming; ufw allow 25/tcp; ufw allow 993/tcp; ufw --force enable",
+        "ufw reload",
+    ),
+    "ufw-default-allow": (
+        "nft",
+        f"{UFW} ufw default allow incoming; ufw --force enable",
+        "ufw reload",
+    ),
+    "firewalld": (
+        "nft",
+        f"""{FIREWALLD}
+        offline --set-default-zone=public; offline --zone=work --add-interface=eth0
+        offline --zone=work --add-service=imaps""",
+        "firewall-cmd --reload",
+    ),
+    "firewalld-trusted": (
+        "nft",
+        f"{FIREWALLD}\noffline --set-default-zone=trusted",
+        "firewall-cmd --reload",
+    ),
+    "shorewall": (
+        "nft",
+        # Without nosmurfs, which leaves strangers undecided whose address may be a broadcast.
+        (
+            f"{SHOREWALL}\nboth interfaces '?FORMAT 2' 'net eth0' 'loc eth1' 'dock docker0 bridge'"
+            "\nboth rules 'SMTP(ACCEPT) net fw' 'IMAPS(ACCEPT) net fw'; go"
+        ),
+        "shorewall reload; shorewall6 reload",
+    ),
+    "csf": ("nft", f"{CSF}; conf TCP_IN 25,993,110; conf TCP6_IN 993; csf -s", "csf -r"),
+}
 
 
 def evidence(filters: Filters, host: Host, root: Root) -> HostEvidence:
@@ -99,6 +172,10 @@ def evidence(filters: Filters, host: Host, root: Root) -> HostEvidence:
     capture, around = filters.capture(), host.network()
     return replace(
         BARE_HOST,
+        system=replace(BARE_HOST.system, kernel=os.uname().release),
+        postfix=None,
+        postfix_instances=(),
+        dovecot=None,
         packet_filter=PacketFilter(
             capture.nft or "",
             capture.iptables_nft,
@@ -155,10 +232,9 @@ def audit(found: HostEvidence, check: Check) -> tuple[Case, Verdict]:
     return case, check.judge(case)
 
 
-def faults(root: Root, name: str) -> Iterator[str]:
+def faults(root: Root, name: str, check: Check) -> Iterator[str]:
     """What did not come as it should."""
-    tool, script, reload = HOSTS[name]
-    check = allowlist_banned.CHECK if name.startswith("fail2ban") else allowlist_missing.CHECK
+    tool, script, reload = (OPENED if check is allowlist_open.CHECK else HOSTS)[name]
     strangers = BANNED if name.startswith("fail2ban") else STRANGERS
     with Host(PLAIN) as host, root.running(name, tool, script):
         filters = Filters()
@@ -188,11 +264,14 @@ def faults(root: Root, name: str) -> Iterator[str]:
 def main() -> int:
     root, only = Root(Path(sys.argv[1])), "".join(sys.argv[2:3])
     wrong = 0
-    for name in HOSTS:
-        if only in name:
-            found = list(faults(root, name))
+    banned, missing = allowlist_banned.CHECK, allowlist_missing.CHECK
+    cases = [(name, banned if name.startswith("fail2ban") else missing) for name in HOSTS]
+    cases += [(name, allowlist_open.CHECK) for name in OPENED]
+    for name, check in cases:
+        if only in f"{check.id} {name}":
+            found = list(faults(root, name, check))
             wrong += len(found)
-            print(f"{name}: {'; '.join(found) or 'remedied'}", flush=True)
+            print(f"{check.id}, {name}: {'; '.join(found) or 'remedied'}", flush=True)
     return 1 if wrong else 0
 
 

@@ -3,6 +3,7 @@
 Two networks outside, eth0 and eth1, and a container behind a bridge, docker0.
 """
 
+import os
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -45,6 +46,9 @@ ROUTED_APART = {
 }
 
 
+KERNEL = tuple(int(number) for number in os.uname().release.split(".")[:2])
+
+
 @dataclass(frozen=True)
 class Scene:
     """Everything of the host but its packet filters."""
@@ -78,6 +82,7 @@ class Scene:
             ),
             forwards=self.forwards,
             reverse_path=tuple(reverse_path.items()),
+            lowest_is_broadcast=KERNEL < (5, 14),
         )
 
 
