@@ -217,7 +217,7 @@ HOST = HostEvidence(
             Passdb("passwd-file", None, None, "192.0.2.0/24", own_nets=True),
             Passdb("sql", "imap", "192.0.2.0/24", None, DENIED),
         ),
-        dh_bits={"/etc/dh.pem": 2048, "/etc/other.pem": DENIED},
+        dh_bits={"dh": 2048, "other": DENIED},
         configuration=Configuration((), DENIED),
         daemon=None,
     ),
