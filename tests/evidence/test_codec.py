@@ -402,13 +402,15 @@ def _path(path: tuple[Any, ...]) -> str:
     return "$" + "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in path)
 
 
+_TABLES = {"server_names", "client_tables", "dh_bits"}
+
+
 def _is_free(path: tuple[Any, ...]) -> bool:
     """Whether the object there has keys of any name."""
-    free = {"settings", "main", "overrides", "commands", "server_names", "client_tables"}
+    free = {"settings", "main", "overrides", "commands", *_TABLES}
     return (path[-1:] != () and path[-1] in free) or path == ("dovecot", "settings", "imap")
 
 
 def _is_free_key(path: tuple[Any, ...]) -> bool:
     names = {"settings", "main", "overrides", "commands"}
-    tables = {"server_names", "client_tables"}
-    return any(step in names for step in path[:-1]) or bool(tables & {*path[-2:-1]})
+    return any(step in names for step in path[:-1]) or bool(_TABLES & {*path[-2:-1]})
