@@ -95,6 +95,25 @@ def test_fail_on_decides_the_exit_status(
     assert judge(capsys, str(RECORDED), "--fail-on", fail_on)[0] == status
 
 
+def test_report_has_an_exit_status_where_one_is_asked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    judge(capsys, str(RECORDED), "--output", str(tmp_path))
+    report = ["report", str(tmp_path / "report.json")]
+    assert cli.main(report) == cli.OK
+    assert cli.main([*report, "--fail-on", "high"]) == cli.FINDINGS
+    assert cli.main([*report, "--fail-on", "high", "--host", "good"]) == cli.OK
+    assert cli.main([*report, "--fail-on", "high", "--host", "dead"]) == cli.FINDINGS
+
+
+def test_judge_prints_the_format_that_is_asked_for_and_nothing_else(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, out, err = judge(capsys, str(RECORDED), "--format", "json", "--output", str(tmp_path))
+    assert json.loads(out) == json.loads((tmp_path / "report.json").read_text())
+    assert f"report: {tmp_path}/index.html" in err
+
+
 def test_a_lost_host_has_an_exit_status_of_its_own(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

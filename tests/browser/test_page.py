@@ -143,16 +143,34 @@ def test_everything_can_be_read_without_script(watched: Opener, fleet: Path) -> 
     expect(finding.locator("p").first).to_be_visible()
 
 
-def test_on_paper_nothing_is_folded(page: Page, tmp_path: Path) -> None:
-    file = tmp_path / "fleet.pdf"
+def printed(page: Page, file: Path) -> str:
+    """The words on its sheets."""
     page.pdf(path=file, prefer_css_page_size=True)
     drawn = " ".join(sheet.extract_text() for sheet in PdfReader(file).pages)
-    text = " ".join(unicodedata.normalize("NFKC", drawn).split())  # ligatures taken apart
+    return " ".join(unicodedata.normalize("NFKC", drawn).split())  # ligatures taken apart
+
+
+def test_on_paper_nothing_is_folded(page: Page, tmp_path: Path) -> None:
+    text = printed(page, tmp_path / "fleet.pdf")
     rationale = page.locator("details.task:not([open]) p").first.text_content()
     assert rationale is not None
     assert " ".join(rationale.split())[:60] in text
     for name in names(page):
         assert name in text
+
+
+def test_the_paper_of_one_host_has_it_all_and_nothing_cut_off(
+    watched: Opener, site: Path, tmp_path: Path
+) -> None:
+    page = watched().open(site / "hosts" / "legacy.html")
+    text = printed(page, tmp_path / "legacy.pdf")
+    said = [" ".join((one.text_content() or "").split()) for one in page.locator("pre").all()]
+    assert said  # the remedies: to the last word of each line
+    bare = "".join(text.split())
+    for block in said:
+        assert "".join(block.split()) in bare
+    others = {file.stem for file in (site / "hosts").iterdir()} - {"legacy"}
+    assert not [name for name in others if f"{name}.lab.example" in text]
 
 
 @pytest.mark.parametrize("width", [390, 800, 1280])

@@ -243,6 +243,19 @@ def test_changes_are_new_fixed_and_dark(tmp_path: Path) -> None:
     assert kinds == {"gone dark"}  # of a lost host nothing counts as fixed
 
 
+def test_a_change_names_what_it_follows_from(tmp_path: Path) -> None:
+    before = samples.report(samples.evidence(tmp_path / "1", 1))
+    after = json.loads(json.dumps(before))
+    (good,) = (host for host in after["hosts"] if host["name"] == "good")
+    root, failed, unknown = [each for each in good["findings"] if each["outcome"] == "pass"][:3]
+    root["outcome"] = failed["outcome"] = "fail"
+    failed["causes"] = [{"check": root["check"], "endpoint": root["endpoint"]}]
+    unknown |= {"outcome": "not-assessed", "causes": failed["causes"]}
+    told = {each.check: each.causes for each in compare(before, after)}
+    named = " ".join(filter(None, (root["check"], root["endpoint"])))
+    assert told == {root["check"]: (), failed["check"]: (named,)}
+
+
 @pytest.mark.parametrize("borne", ["waived", "accepted"])
 def test_a_failure_that_is_borne_is_not_fixed(tmp_path: Path, borne: str) -> None:
     before = samples.report(samples.evidence(tmp_path / "1", 1))
@@ -284,6 +297,12 @@ def test_the_commands(location: str, tmp_path: Path, capsys: pytest.CaptureFixtu
     assert len(capsys.readouterr().out.splitlines()) == 4
     assert cli.main(["diff", *store]) == cli.FINDINGS
     assert "new        legacy imaps:993: tls-legacy-version" in capsys.readouterr().out
+    assert cli.main(["diff", "--format", "markdown", *store]) == cli.FINDINGS
+    assert "- **new** `legacy imaps:993`: `tls-legacy-version" in capsys.readouterr().out
+    assert cli.main(["diff", "--format", "json", *store]) == cli.FINDINGS
+    told = json.loads(capsys.readouterr().out)
+    assert (told["schema"], told["after"]["run"]) == ("mailwitness/changes/1", 2)
+    assert {each["host"] for each in told["changes"]} == {"legacy"}
     assert cli.main(["diff", "2", "latest", *store]) == cli.OK
     assert "nothing has changed" in capsys.readouterr().out
     assert cli.main(["judge", "--run", "2", "--policy", "rfc", *store]) == cli.FINDINGS

@@ -6,6 +6,7 @@ from typing import Any
 
 from mailwitness.cli.interface import FINDINGS, OK, UsageError, command, count, opened, storing
 from mailwitness.store import text as store_text
+from mailwitness.store.changes import FORMATS
 from mailwitness.store.compare import compare
 
 _STORE_HELP = """\
@@ -44,6 +45,9 @@ def add(commands: Any) -> None:
     diff = command(commands, "diff", "tell what changed between two runs", _diff, storing())
     diff.add_argument("before", nargs="?", default="latest~1", metavar="A", help="a run")
     diff.add_argument("after", nargs="?", default="latest", metavar="B", help="a later one")
+    diff.add_argument(
+        "--format", choices=list(FORMATS), default="text", help="(default: %(default)s)"
+    )
     trend = command(commands, "trend", "count the failures of each run", _trend, storing())
     prune = command(commands, "prune", "remove old runs from the store", _prune, storing())
     prune.add_argument(
@@ -71,7 +75,7 @@ def _diff(arguments: argparse.Namespace) -> int:
     history = opened(arguments)
     before, after = history.find(arguments.before), history.find(arguments.after)
     changes = compare(history.report(before), history.report(after))
-    sys.stdout.write(store_text.diff(before, after, changes))
+    sys.stdout.write(FORMATS[arguments.format](before, after, changes))
     return FINDINGS if any(each.kind in ("new", "worse", "gone dark") for each in changes) else OK
 
 

@@ -9,9 +9,10 @@ from typing import Any
 
 from mailwitness.correlate import trust
 from mailwitness.evidence.missing import Missing
-from mailwitness.policy.outcome import Severity
-from mailwitness.report.interface import Format
+from mailwitness.policy.outcome import Outcome, Severity
+from mailwitness.report.interface import Format, all_formats
 from mailwitness.report.text import coloured
+from mailwitness.store.compare import LOST
 from mailwitness.store.database import Database
 from mailwitness.store.history import History
 
@@ -66,13 +67,8 @@ def judging() -> argparse.ArgumentParser:
     parser.add_argument(
         "--output", type=Path, metavar="DIR", help="write report.json, index.html and hosts/ there"
     )
-    parser.add_argument(
-        "--fail-on",
-        choices=[*(level.value for level in Severity), NEVER],
-        default=Severity.HIGH.value,
-        help="the least severity of a failed finding that makes the exit status 1 "
-        "(default: %(default)s; never: the exit status is 0 whatever is found)",
-    )
+    formatting(parser)
+    failing_on(parser, Severity.HIGH.value)
     parser.add_argument(
         "--waivers", type=Path, metavar="FILE", help="in place of those of the inventory"
     )
@@ -83,6 +79,41 @@ def judging() -> argparse.ArgumentParser:
         help="accept what it has (made by `mailwitness baseline`), fail what is new",
     )
     return parser
+
+
+def formatting(parser: argparse.ArgumentParser) -> None:
+    """What is printed of a report."""
+    parser.add_argument(
+        "--format",
+        choices=list(all_formats()),
+        default="text",
+        help="; ".join(f"{form.name}: {form.title}" for form in all_formats().values()),
+    )
+
+
+def failing_on(parser: argparse.ArgumentParser, default: str) -> None:
+    """What of a report makes the exit status."""
+    parser.add_argument(
+        "--fail-on",
+        choices=[*(level.value for level in Severity), NEVER],
+        default=default,
+        help="the least severity of a failed finding that makes the exit status 1 "
+        "(default: %(default)s; never: the exit status is 0 whatever is found)",
+    )
+
+
+def status(report: dict[str, Any], fail_on: str) -> int:
+    """The exit status that a report comes to."""
+    if fail_on == NEVER:
+        return OK
+    threshold = Severity(fail_on).rank
+    for host in report["hosts"]:
+        for finding in host["findings"]:
+            failed = finding["outcome"] == Outcome.FAIL
+            if failed and Severity(finding["severity"]).rank <= threshold:
+                return FINDINGS
+    lost = any(host["status"] in LOST for host in report["hosts"])
+    return NOT_AUDITED if lost else OK
 
 
 def storing() -> argparse.ArgumentParser:

@@ -1,6 +1,7 @@
 """`judge`: what the evidence of a run comes to."""
 
 import argparse
+import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,15 +9,13 @@ from typing import Any
 
 from mailwitness.checks import all_checks
 from mailwitness.cli.interface import (
-    FINDINGS,
-    NEVER,
-    NOT_AUDITED,
     OK,
     UsageError,
     command,
     judging,
     opened,
     show,
+    status,
     storing,
     write_file,
 )
@@ -26,7 +25,6 @@ from mailwitness.evidence import folder
 from mailwitness.evidence.moment import now
 from mailwitness.policy import baseline, waiver
 from mailwitness.policy.audit import Borne, judge_fleet
-from mailwitness.policy.outcome import Outcome, Severity
 from mailwitness.report import json
 from mailwitness.report.html import pages
 from mailwitness.report.interface import all_formats
@@ -76,14 +74,16 @@ def judged(evidence: Path, arguments: argparse.Namespace, history: History | Non
     )
     audit = judge_fleet(fleet.read(evidence), arguments.policy, checks, borne)
     report = build(audit, now())
-    show(all_formats()["text"], report)
+    show(all_formats()[arguments.format], report)
+    # Beside a format for programs these would be part of what they read.
+    to_people = sys.stdout if arguments.format == "text" else sys.stderr
     if arguments.output:
         before = history.earlier(report["collected_at"]) if history else []
         page = _write(report, arguments.output, [run.report for run in before])
-        print(f"\nreport: {page}")
+        print(f"\nreport: {page}", file=to_people)
     if history:
-        print(f"saved as run {history.save(evidence, report)}")
-    return _status(report, arguments.fail_on)
+        print(f"saved as run {history.save(evidence, report)}", file=to_people)
+    return status(report, arguments.fail_on)
 
 
 def _write(report: dict[str, Any], output: Path, before: Sequence[dict[str, Any]] = ()) -> Path:
@@ -92,19 +92,6 @@ def _write(report: dict[str, Any], output: Path, before: Sequence[dict[str, Any]
     for name, page in pages(report, before):
         write_file(output / name, [page])
     return output / "index.html"
-
-
-def _status(report: dict[str, Any], fail_on: str) -> int:
-    if fail_on == NEVER:
-        return OK
-    threshold = Severity(fail_on).rank
-    for host in report["hosts"]:
-        for finding in host["findings"]:
-            failed = finding["outcome"] == Outcome.FAIL
-            if failed and Severity(finding["severity"]).rank <= threshold:
-                return FINDINGS
-    lost = any(host["status"] in ("unreachable", "failed") for host in report["hosts"])
-    return NOT_AUDITED if lost else OK
 
 
 def _baseline(arguments: argparse.Namespace) -> int:

@@ -7,7 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from mailwitness.checks import all_checks
-from mailwitness.cli.interface import OK, UsageError, command, show, write_file
+from mailwitness.cli.interface import (
+    NEVER,
+    OK,
+    UsageError,
+    command,
+    failing_on,
+    formatting,
+    show,
+    status,
+    write_file,
+)
 from mailwitness.policy.outcome import Severity
 from mailwitness.report import remedy
 from mailwitness.report.interface import all_formats
@@ -19,12 +29,8 @@ def add(commands: Any) -> None:
     """Make them known to the command line."""
     report = command(commands, "report", "show a report.json in another format", _report)
     report.add_argument("report", type=Path, metavar="REPORT_JSON")
-    report.add_argument(
-        "--format",
-        choices=list(all_formats()),
-        default="text",
-        help="; ".join(f"{form.name}: {form.title}" for form in all_formats().values()),
-    )
+    formatting(report)
+    failing_on(report, NEVER)
     report.add_argument(
         "--output", type=Path, metavar="FILE", help="write it there, whole or not at all"
     )
@@ -71,7 +77,7 @@ def _report(arguments: argparse.Namespace) -> int:
         write_file(arguments.output, [form.render(chosen)])
     else:
         show(form, chosen)
-    return OK
+    return status(chosen, arguments.fail_on)
 
 
 def _remedy(arguments: argparse.Namespace) -> int:

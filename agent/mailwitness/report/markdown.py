@@ -21,21 +21,21 @@ def _lines(report: dict[str, Any]) -> Iterator[str]:
     yield "# Mail hosts"
     yield ""
     yield f"{summary['hosts']} hosts ({statuses}). Evidence of {report['collected_at']}, judged by"
-    yield f"{', '.join(map(_code, report['policies']))}."
+    yield f"{', '.join(map(code, report['policies']))}."
     if report["note"]:
         yield ""
-        yield f"Note: {_code(report['note'])}"
+        yield f"Note: {code(report['note'])}"
     for host in worst_first(report["hosts"]):
         yield ""
         yield from _host(host)
 
 
 def _host(host: dict[str, Any]) -> Iterator[str]:
-    yield f"## {_code(host['name'])}"
+    yield f"## {code(host['name'])}"
     yield ""
-    yield f"- Status: {host['status']}{', ' + _code(host['reason']) if host['reason'] else ''}"
+    yield f"- Status: {host['status']}{', ' + code(host['reason']) if host['reason'] else ''}"
     for entry in host["eligibility"]:
-        yield f"- {_code(entry['policy'])}: **{entry['answer'].replace('-', ' ')}**"
+        yield f"- {code(entry['policy'])}: **{entry['answer'].replace('-', ' ')}**"
     todo = tasks(host)
     for task in todo:
         yield ""
@@ -48,24 +48,24 @@ def _task(host: dict[str, Any], task: Task) -> Iterator[str]:
     yield f"### {task.word}: {task.title}"
     yield ""
     if task.endpoints:
-        yield f"At {', '.join(map(_code, task.endpoints))}:"
+        yield f"At {', '.join(map(code, task.endpoints))}:"
     for detail in task.details:
-        yield f"- {_code(detail)}"
+        yield f"- {code(detail)}"
     yield ""
     yield f"{task.findings[0]['rationale']} (`{task.check}`)"
     hence = {other["check"] for one in task.findings for other in follows(host, one)}
     if hence:
         yield ""
-        yield f"Hence also {', '.join(map(_code, sorted(hence)))}."
+        yield f"Hence also {', '.join(map(code, sorted(hence)))}."
     for remedy in task.remedies:
         for_what = " ".join(filter(None, (remedy["product"], remedy["versions"])))
         yield ""
-        yield f"What to do{f' ({_code(for_what)})' if for_what else ''}:"
+        yield f"What to do{f' ({code(for_what)})' if for_what else ''}:"
         yield ""
         yield _block(remedy["text"])
 
 
-def _code(text: str) -> str:
+def code(text: str) -> str:
     """A span in which nothing has a meaning: CommonMark §6.1, and no link or mention of GFM."""
     said = printable(text)
     ticks = "`" * (_longest(said) + 1)

@@ -22,6 +22,7 @@ class Change:
     check: str | None  # None: the host as a whole
     severity: str | None
     detail: str
+    causes: tuple[str, ...] = ()  # the failures that it follows from, as "check endpoint"
 
 
 def compare(before: dict[str, Any], after: dict[str, Any]) -> list[Change]:
@@ -45,7 +46,9 @@ def _of_host(name: str, before: dict[str, Any] | None, after: dict[str, Any]) ->
     new = {_key(each): each for each in after["findings"]}
     for key, finding in new.items():
         kind = _kind(old.get(key), finding)
-        if kind:
+        causes = tuple(" ".join(filter(None, each.values())) for each in finding["causes"])
+        # What is not known for a cause that is named says nothing more.
+        if kind and not (kind == "gone dark" and causes):
             yield Change(
                 kind,
                 name,
@@ -53,6 +56,7 @@ def _of_host(name: str, before: dict[str, Any] | None, after: dict[str, Any]) ->
                 finding["check"],
                 finding["severity"],
                 finding["detail"],
+                causes,
             )
     for key in old.keys() - new.keys():
         gone = old[key]

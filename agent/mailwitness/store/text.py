@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from tabulate import tabulate
 
 from mailwitness.report.text import printable
-from mailwitness.store.compare import LOST, Change
+from mailwitness.store.compare import LOST
 from mailwitness.store.history import LEVELS, HostRun, SavedRun
 
 
@@ -64,23 +64,6 @@ def trend(saved: Sequence[SavedRun]) -> str:
         rows.append((run.started_at, run.controller, hosts, lost, *counts, serious, moved))
     heads = ("started", "controller", "hosts", "lost", *LEVELS, "critical+high", "change")
     return _table(heads, rows)
-
-
-def diff(before: SavedRun, after: SavedRun, changes: Sequence[Change]) -> str:
-    """What changed, the bad first."""
-    title = f"run {before.id} ({before.started_at}) to run {after.id} ({after.started_at})"
-    if not changes:
-        return f"{title}: nothing has changed\n"
-    lines = [f"{title}: {len(changes)} changes", ""]
-    for each in changes:
-        what = " ".join(
-            part for part in (each.check, each.severity and f"({each.severity})") if part
-        )
-        where = " ".join(part for part in (each.host, each.endpoint) if part)
-        lines.append(
-            printable(f"{each.kind:9}  {where}: {what}{': ' if what else ''}{each.detail}")
-        )
-    return "\n".join(lines) + "\n"
 
 
 def _table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
