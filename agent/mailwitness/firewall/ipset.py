@@ -8,7 +8,6 @@ from mailwitness.firewall.addresses import (
     NOTHING,
     WIDTH,
     IntervalSet,
-    between,
     parse_address,
     single,
     union,
@@ -246,9 +245,6 @@ def _values(part: str, text: str, key: Key) -> IntervalSet:
         return single(0)
     match part:
         case "ip" | "net":
-            first, dash, last = text.partition("-")
-            if dash:
-                return between(_address(first), _address(last))
             members = network(text)
             if isinstance(key, Selector) and key.mask is not None:
                 # A set with a netmask holds networks, named by their first address.

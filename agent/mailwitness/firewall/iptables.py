@@ -279,15 +279,9 @@ class _RuleReader:
                 which = Field.IIF if option.name == "-i" else Field.OIF
                 return [_test(which, _interfaces(option.word), option)]
             case "-p":
-                if option.word in ("all", "0"):
-                    return [Never()] if option.negated else []
                 return [_test(Field.L4PROTO, single(number(option.word, Field.L4PROTO)), option)]
             case "-f":
                 return [] if option.negated else [Never()]
-            case "-4" | "-6":
-                return [] if int(option.name[1]) == self._family else [Never()]
-            case "-c":
-                return []
             case name:
                 raise UnreadableError(f"option {name[:40]}")
 
@@ -333,9 +327,6 @@ class _RuleReader:
                     mask, wanted = map(_flags, option.words)
                     key = Selector(Field.TCP_FLAGS, mask)
                     steps.append(Match((key,), _one(single(wanted)), option.negated))
-                case "--syn":
-                    key = Selector(Field.TCP_FLAGS, _flags("FIN,SYN,RST,ACK"))
-                    steps.append(Match((key,), _one(single(_flags("SYN"))), option.negated))
                 case _:
                     steps.append(Unknown("TCP options"))
         return steps

@@ -458,8 +458,6 @@ class _Rules:
             return self._named(right[1:], keys)
         if isinstance(right, dict) and "set" in right:
             elements = right["set"]
-            if isinstance(elements, str):
-                return self._content(elements, keys)
             return _elements(elements if isinstance(elements, list) else [elements], keys)
         return _elements([right], keys)
 

@@ -223,6 +223,23 @@ RULESETS: Mapping[str, Ruleset] = {
             "add cards 203.0.113.77,00:11:22:33:44:55",
         ),
     ),
+    "addresses-by-a-mask-with-holes": save(
+        "-A INPUT -s 10.0.2.0/255.0.255.0 -j ACCEPT",
+        "-A INPUT -s 203.0.0.5/255.255.0.255 -p tcp --dport 25 -j ACCEPT",
+        sets=("create of-ipv4-alone hash:ip family inet",),
+    ),
+    "ports-as-raw-payload": inet("@th,16,16 25 accept", base=DROPPING),
+    "every-pair-of-a-set": inet(
+        f"ip saddr . tcp dport vmap {{ {SOME} . 25 : drop, * : accept }}", base=DROPPING
+    ),
+    "interfaces-with-an-asterisk-in-their-names": inet(
+        'iifname "eth\\*" accept', 'iifname "eth*" tcp dport 25 accept', base=DROPPING
+    ),
+    "keys-that-are-not-there": inet(
+        "ip6 saddr . tcp dport vmap { 2a00::/16 . 25 : accept }",
+        "ip saddr vmap { 10.1.2.3 : accept }",
+        base=DROPPING,
+    ),
     "negated-empty-set-legacy": save(
         "-A INPUT -m set ! --match-set empty src -j ACCEPT",
         sets=("create empty hash:ip family inet",),
