@@ -96,19 +96,11 @@ def to_document(
             "ifaces": [
                 {"name": each.name, "addrs": list(each.addresses)} for each in around.interfaces
             ],
-            "routes": [
-                {
-                    "family": each.family,
-                    "dst": each.destination,
-                    "dev": list(each.devices),
-                    "type": each.type,
-                }
-                for each in around.routes or ()
-            ],
+            "routes": None if around.routes is None else [*map(_route_row, around.routes)],
             "listeners": sorted(_listener_row(each) for each in here),
             "forwarded": sorted(_listener_row(each) for each in behind),
             "forwards": around.forwards,
-            "reverse_path": dict(around.reverse_path or ()),
+            "reverse_path": None if around.reverse_path is None else dict(around.reverse_path),
             "lowest_is_broadcast": around.lowest_is_broadcast,
         },
         "queries": [
@@ -167,18 +159,29 @@ def _capture(document: Mapping[str, Any]) -> Capture:
 
 
 def network(env: Mapping[str, Any]) -> Network:
+    reverse_path = env.get("reverse_path", {})
     return Network(
         tuple(Interface(each["name"], tuple(each["addrs"])) for each in env["ifaces"]),
-        tuple(
-            Route(each["family"], each["dst"], _devices(each["dev"]), each["type"])
-            for each in env["routes"]
-        ),
+        None if env["routes"] is None else tuple(map(_route, env["routes"])),
         frozenset(_listeners(env)),
         frozenset(_forwarded(env)),
         forwards=env.get("forwards", True),
-        reverse_path=tuple(env.get("reverse_path", {}).items()),
+        reverse_path=None if reverse_path is None else tuple(reverse_path.items()),
         lowest_is_broadcast=env.get("lowest_is_broadcast"),
     )
+
+
+def _route_row(route: Route) -> dict[str, object]:
+    return {
+        "family": route.family,
+        "dst": route.destination,
+        "dev": list(route.devices),
+        "type": route.type,
+    }
+
+
+def _route(row: Mapping[str, Any]) -> Route:
+    return Route(row["family"], row["dst"], _devices(row["dev"]), row["type"])
 
 
 def _devices(named: str | list[str]) -> tuple[str, ...]:

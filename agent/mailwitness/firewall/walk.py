@@ -324,20 +324,9 @@ class Walk:
                         _join(answers, _leaving(back, name), part)
                 elif part and 0 in numbers:
                     self._block(part, "no route back to the source")
-                elif part and not self._cares_for_answers():
-                    _join(answers, _leaving(back, "?"), part)
                 elif part:
                     self._give_up(part, "the route back was not captured", Layer.ROUTING)
         return answers
-
-    def _cares_for_answers(self) -> bool:
-        """Whether anything stands on the way out, so that the device of the answer matters."""
-        late = (Hook.OUTPUT, Hook.POSTROUTING, Hook.EGRESS, Hook.FORWARD)
-        return any(
-            chain.base is not None and chain.base.hook in late and chain.rules
-            for table in self._ruleset.tables
-            for chain in table.chains.values()
-        )
 
     # Through one hook
 
