@@ -29,6 +29,7 @@ from mailwitness.report import json
 from mailwitness.report.html import pages
 from mailwitness.report.interface import all_formats
 from mailwitness.report.model import build
+from mailwitness.report.spool import Spool, brief
 from mailwitness.store.history import History
 
 
@@ -73,17 +74,21 @@ def judged(evidence: Path, arguments: argparse.Namespace, history: History | Non
         baseline.read(arguments.baseline) if arguments.baseline else None,
     )
     audit = judge_fleet(fleet.read(evidence), arguments.policy, checks, borne)
-    report = build(audit, now())
-    show(all_formats()[arguments.format], report)
-    # Beside a format for programs these would be part of what they read.
-    to_people = sys.stdout if arguments.format == "text" else sys.stderr
     if arguments.output:
-        before = history.earlier(report["collected_at"]) if history else []
-        page = _write(report, arguments.output, [run.report for run in before])
-        print(f"\nreport: {page}", file=to_people)
-    if history:
-        print(f"saved as run {history.save(evidence, report)}", file=to_people)
-    return status(report, arguments.fail_on)
+        arguments.output.mkdir(parents=True, exist_ok=True)
+    with Spool(arguments.output) as hosts:
+        report = build(audit, now(), hosts)
+        shown = brief(report)
+        show(all_formats()[arguments.format], shown if arguments.format == "text" else report)
+        # Beside a format for programs these would be part of what they read.
+        to_people = sys.stdout if arguments.format == "text" else sys.stderr
+        if arguments.output:
+            before = history.earlier(report["collected_at"]) if history else []
+            page = _write(report, arguments.output, [run.report for run in before])
+            print(f"\nreport: {page}", file=to_people)
+        if history:
+            print(f"saved as run {history.save(evidence, report)}", file=to_people)
+        return status(shown, arguments.fail_on)
 
 
 def _write(report: dict[str, Any], output: Path, before: Sequence[dict[str, Any]] = ()) -> Path:

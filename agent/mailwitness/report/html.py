@@ -14,6 +14,7 @@ from mailwitness.policy.outcome import Severity
 from mailwitness.report import facts, matrix, plots, worklist
 from mailwitness.report.anchor import anchor, finding_anchor, host_anchor
 from mailwitness.report.interface import Format
+from mailwitness.report.spool import brief
 from mailwitness.report.text import printable
 
 # Beyond, a page takes a browser too long to open: with every host's section on it (1,000 hosts:
@@ -31,7 +32,8 @@ def pages(
     reports of earlier runs, the oldest first, for the trend; without their hosts.
     """
     apart = len(report["hosts"]) > ONE_PAGE
-    yield "index.html", _fleet(report, before, apart=apart)
+    shown = brief(report) if apart else {**report, "hosts": list(report["hosts"])}
+    yield "index.html", _fleet(shown, before, apart=apart)
     for host in report["hosts"]:
         yield host_page(host["name"]), one_host(report, host)
 

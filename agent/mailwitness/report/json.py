@@ -1,10 +1,10 @@
 """The contract itself: report.json."""
 
-import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from mailwitness.report.interface import Format
+from mailwitness.report.spool import compact, texts
 
 
 def lines(report: dict[str, Any]) -> Iterator[str]:
@@ -17,25 +17,21 @@ def lines(report: dict[str, Any]) -> Iterator[str]:
         yield f'{between}"{name}":'
         between = ",\n"
         if name == "hosts":
-            yield from _list(value)
+            yield from _list(texts(value))
         else:
-            yield _compact(value)
+            yield compact(value)
     yield "}\n"
 
 
-def _list(values: Iterable[Any]) -> Iterator[str]:
+def _list(values: Iterable[str]) -> Iterator[str]:
     yield "["
     for number, value in enumerate(values):
-        yield f"{',' if number else ''}\n{_compact(value)}"
+        yield f"{',' if number else ''}\n{value}"
     yield "\n]"
 
 
 def _render(report: dict[str, Any]) -> str:
     return "".join(lines(report))
-
-
-def _compact(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=True, separators=(",", ":"))
 
 
 FORMAT = Format("json", "the report as data, by the schema mailwitness/report/1", _render)

@@ -18,6 +18,7 @@ from mailwitness.policy.engine import Finding, worst_first
 from mailwitness.policy.outcome import Outcome, Severity
 from mailwitness.policy.waiver import Waiver
 from mailwitness.report.interface import LONGEST
+from mailwitness.report.spool import Spool
 from mailwitness.report.worklist import roots
 from mailwitness.resolver.offer import Offer
 
@@ -29,31 +30,39 @@ Json = dict[str, Any]
 MOST_NETWORKS = 64
 
 
-def build(audit: Audit, generated_at: str) -> Json:
-    """The whole of report.json; `generated_at` is UTC, ISO 8601 with Z."""
-    hosts: list[Json] = []
+def build(audit: Audit, generated_at: str, hosts: list[Json] | Spool | None = None) -> Json:
+    """The whole of report.json.
+
+    Args:
+        audit: the run, of which one host at a time is judged.
+        generated_at: UTC, ISO 8601 with Z.
+        hosts: where the hosts go, empty; a list where it is not given.
+    """
+    hosts = [] if hosts is None else hosts
     used: set[Waiver] = set()
     for judged in audit.hosts:
-        hosts.append(_bounded(_host(judged)))
+        hosts.append(_in_order(_host(judged)))
         used.update(each.waiver for each in judged.findings if each.waiver)
     states = audit.states(used)
-    for host, plan in zip(hosts, audit.run.hosts, strict=True):
-        host["findings"] += (_bounded(_finding(each)) for each in audit.of_waivers(plan, states))
-        host["findings"].sort(key=_worst_first)
+    for number, plan in enumerate(audit.run.hosts):
+        if more := [_finding(each) for each in audit.of_waivers(plan, states)]:
+            host = hosts[number]
+            hosts[number] = _in_order({**host, "findings": [*host["findings"], *more]})
+    shown = hosts.brief if isinstance(hosts, Spool) else hosts
     return {
         "schema": SCHEMA,
         "generated_at": generated_at,
         "collected_at": audit.run.started_at,
         "note": audit.run.note,
         "tool": {"name": "mailwitness", "version": __version__},
-        "policies": list(dict.fromkeys(name for host in hosts for name in host["policies"])),
+        "policies": list(dict.fromkeys(name for host in shown for name in host["policies"])),
         "waivers": [
             {**_waiver(waiver), "check": waiver.check, "hosts": list(waiver.hosts)}
             | {"groups": list(waiver.groups), "endpoint": waiver.endpoint, "state": state}
             for waiver, state in states
         ],
         "baseline": audit.borne.baseline and audit.borne.baseline.collected_at,
-        "summary": summary(hosts),
+        "summary": summary(shown),
         "hosts": hosts,
     }
 
@@ -64,15 +73,20 @@ def _worst_first(finding: Json) -> tuple[object, ...]:
     return worst_first(outcome, severity, port, finding["check"])
 
 
-def _bounded(value: Any) -> Any:
-    """What evidence brings along may be of any length; a report is for reading."""
-    if isinstance(value, str):
-        return value if len(value) <= LONGEST else value[:LONGEST] + "…"
-    if isinstance(value, dict):
-        return {name: _bounded(item) for name, item in value.items()}
-    if isinstance(value, list):
-        return [_bounded(item) for item in value]
-    return value
+def _in_order(host: Json) -> Json:
+    _bound(host)
+    host["findings"].sort(key=_worst_first)
+    return host
+
+
+def _bound(value: Any) -> None:
+    """Cuts what evidence brings along and may be of any length; a report is for reading."""
+    for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+        if isinstance(item, str):
+            if len(item) > LONGEST:
+                value[key] = item[:LONGEST] + "…"
+        elif isinstance(item, (dict, list)):
+            _bound(item)
 
 
 def summary(hosts: Sequence[Json]) -> Json:

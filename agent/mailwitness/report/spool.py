@@ -1,0 +1,142 @@
+"""The hosts of a report on disk: those of a big fleet would not fit into memory.
+
+Whole hosts are read when they are asked for, one at a time. What stands on the pages and in the
+text of the fleet as a whole is kept, `brief`.
+"""
+
+import json
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Self, overload
+
+from mailwitness.policy.outcome import Outcome
+from mailwitness.report.plots import sessions
+
+Json = dict[str, Any]
+
+_QUIET = (Outcome.PASS, Outcome.NOT_APPLICABLE)
+
+
+class Spool(Sequence[Json]):
+    """Hosts of report.json in the order of the plan, in a file that goes with this."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.brief: list[Json] = []
+        self._places: list[tuple[int, int]] = []  # offset and length
+        self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - closed by __exit__
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def append(self, host: Json) -> None:
+        """One more."""
+        self._places.append(self._written(host))
+        self.brief.append(_brief(host))
+
+    def __setitem__(self, at: int, host: Json) -> None:
+        self._places[at] = self._written(host)
+        self.brief[at] = _brief(host)
+
+    def _written(self, host: Json) -> tuple[int, int]:
+        text = compact(host).encode("ascii")
+        return self._file.seek(0, 2), self._file.write(text)
+
+    def text(self, at: int) -> str:
+        """One of them as it stands in report.json."""
+        offset, length = self._places[at]
+        self._file.seek(offset)
+        return self._file.read(length).decode("ascii")
+
+    @overload
+    def __getitem__(self, at: int) -> Json: ...
+    @overload
+    def __getitem__(self, at: slice) -> list[Json]: ...
+    def __getitem__(self, at: int | slice) -> Json | list[Json]:
+        if isinstance(at, slice):
+            return [self[each] for each in range(*at.indices(len(self)))]
+        host: Json = json.loads(self.text(at))
+        return host
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __iter__(self) -> Iterator[Json]:
+        return map(self.__getitem__, range(len(self)))
+
+
+def brief(report: Json) -> Json:
+    """The report with what the fleet as a whole is told by; it stays in memory."""
+    hosts = report["hosts"]
+    return {**report, "hosts": hosts.brief} if isinstance(hosts, Spool) else report
+
+
+def texts(hosts: Iterable[Json]) -> Iterator[str]:
+    """Each host as it stands in report.json."""
+    if isinstance(hosts, Spool):
+        return map(hosts.text, range(len(hosts)))
+    return map(compact, hosts)
+
+
+def compact(value: Any) -> str:
+    """JSON without blanks, in ASCII."""
+    return json.dumps(value, ensure_ascii=True, separators=(",", ":"))
+
+
+def _brief(host: Json) -> Json:
+    return {
+        **host,
+        "endpoints": [_served(endpoint) for endpoint in host["endpoints"]],
+        "findings": [_answered(finding) for finding in host["findings"]],
+    }
+
+
+def _answered(finding: Json) -> Json:
+    if finding["outcome"] not in _QUIET or finding["causes"]:
+        return finding
+    return _answer(
+        *(finding[name] for name in ("check", "endpoint", "outcome", "severity", "title"))
+    )
+
+
+def _served(endpoint: Json) -> Json:
+    """What the pictures of the fleet show: versions and certificates, whoever saw them."""
+    shown = [
+        compact(
+            {
+                "versions": session["versions"],
+                "certificates": [{"leaf": chain["leaf"]} for chain in session["certificates"]],
+            }
+        )
+        for session in sessions(endpoint)
+    ]
+    return {
+        "id": endpoint["id"],
+        "outside": [{"session": _shared(text)} for text in dict.fromkeys(shown)],
+        "running": {},
+    }
+
+
+# Hosts have most of these in common.
+
+
+@lru_cache(maxsize=100_000)
+def _shared(text: str) -> Any:
+    return json.loads(text)
+
+
+@lru_cache(maxsize=100_000)
+def _answer(check: str, endpoint: str | None, outcome: str, severity: str, title: str) -> Json:
+    """A finding of which nothing but its outcome is shown."""
+    return {
+        "check": check,
+        "endpoint": endpoint,
+        "outcome": outcome,
+        "severity": severity,
+        "title": title,
+        "causes": [],
+    }
