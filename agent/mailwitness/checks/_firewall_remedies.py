@@ -43,12 +43,9 @@ def admit(case: Case, cidrs: list[str]) -> tuple[Remedy, ...]:
     lines: list[str] = []
     match tool(found):
         case "ufw":
-            # Not `insert 1`, which ufw refuses for IPv6 where there are rules of IPv4.
-            lines = [
-                f"ufw prepend allow proto tcp from {cidr} to any port {port}" for cidr in named
-            ]
+            lines = list(_allowed_by_ufw(port, named))
         case "firewalld":
-            zone = _zone(case, _FIREWALLD_CHAIN)
+            zone = next(_zones(_blocking(case), _FIREWALLD_CHAIN), "")
             chosen_zone = f"--zone={zone} " if zone else ""
             lines = [
                 f"firewall-cmd --permanent {chosen_zone}--add-rich-rule='rule "
@@ -58,24 +55,35 @@ def admit(case: Case, cidrs: list[str]) -> tuple[Remedy, ...]:
             ]
             lines.append("firewall-cmd --reload")
         case "csf":
-            lines = [f"echo 'tcp|in|d={port}|s={cidr}' >>/etc/csf/csf.allow" for cidr in named]
-            lines.append("csf -r")
+            lines = [*_allowed_by_csf(port, named), "csf -r"]
         case "shorewall":
             lines = list(_by_shorewall(case, named))
         case "iptables":
             lines = list(_by_iptables(case, named))
         case "nft":
-            where = _chain(case)
-            for word, chosen in (("ip", _of(4, named)), ("ip6", _of(6, named))):
-                if chosen:
-                    lines.append(
-                        f"nft insert rule {where} tcp dport {port} {word} saddr "
-                        f"{{ {', '.join(chosen)} }} accept"
-                    )
+            lines = list(_accepted_by_nft(_chain(case), port, named))
             lines.append("# and in /etc/nftables.conf, or the set that the rule there asks")
     if len(cidrs) > MOST:
         lines.append(f"# and {len(cidrs) - MOST} networks more: see allowlists in report.json")
     return (Remedy(tool(found), "", "\n".join(lines)),)
+
+
+def _allowed_by_ufw(port: int, cidrs: Iterable[str]) -> Iterator[str]:
+    """Not `insert 1`, which ufw refuses for IPv6 where there are rules of IPv4."""
+    return (f"ufw prepend allow proto tcp from {cidr} to any port {port}" for cidr in cidrs)
+
+
+def _allowed_by_csf(port: int, cidrs: Iterable[str]) -> Iterator[str]:
+    return (f"echo 'tcp|in|d={port}|s={cidr}' >>/etc/csf/csf.allow" for cidr in cidrs)
+
+
+def _accepted_by_nft(place: str, port: int, cidrs: list[str]) -> Iterator[str]:
+    for word, family in (("ip", 4), ("ip6", 6)):
+        if chosen := _of(family, cidrs):
+            yield (
+                f"nft insert rule {place} tcp dport {port} {word} saddr "
+                f"{{ {', '.join(chosen)} }} accept"
+            )
 
 
 def _by_iptables(case: Case, cidrs: list[str]) -> Iterable[str]:
@@ -88,17 +96,20 @@ def _by_iptables(case: Case, cidrs: list[str]) -> Iterable[str]:
                 f"{program}{variant} -I INPUT -p tcp --dport {case.endpoint.port} "
                 f"-s {','.join(chosen)} -j ACCEPT"
             )
-            yield "# what iptables-persistent loads at boot:"
-            yield f"{program}{variant}-save >/etc/iptables/rules.v{family}"
+            yield from _saved(f"{program}{variant}", family)
+
+
+def _saved(program: str, family: int) -> Iterator[str]:
+    yield "# what iptables-persistent loads at boot:"
+    yield f"{program}-save >/etc/iptables/rules.v{family}"
 
 
 def _by_shorewall(case: Case, cidrs: list[str]) -> Iterable[str]:
     """Its rules are asked in order, and each address family has files of its own."""
-    zone = _zone(case, _SHOREWALL_CHAIN) or "net"
+    zone = next(_zones(_blocking(case), _SHOREWALL_CHAIN), "net")
     for name, family in (("shorewall", 4), ("shorewall6", 6)):
-        if chosen := _of(family, cidrs):
-            sources = ",".join(f"[{cidr}]" if family == 6 else cidr for cidr in chosen)  # noqa: PLR2004
-            line = f"ACCEPT {zone}:{sources} $FW tcp {case.endpoint.port}"
+        if chosen := _for_shorewall(family, cidrs):
+            line = f"ACCEPT {zone}:{','.join(chosen)} $FW tcp {case.endpoint.port}"
             # A rule before it that rejects them has to go.
             yield f"echo '{line}' >>/etc/{name}/rules"
             yield f"{name} reload"
@@ -109,12 +120,15 @@ _FIREWALLD_CHAIN = re.compile(r"(?:filter_)?IN_([\w-]+?)(?:_(?:pre|log|deny|allo
 _SHOREWALL_CHAIN = re.compile(r"([A-Za-z]\w*)(?:-|2)fw")
 
 
-def _zone(case: Case, pattern: re.Pattern[str]) -> str:
-    """Of the chain that blocks; nothing where it is none of a zone."""
-    for decider in _blocking(case):
-        if found := pattern.fullmatch(decider.chain):
-            return found[1]
-    return ""
+def _for_shorewall(family: int, cidrs: list[str]) -> list[str]:
+    """Those of the family, as its files write them."""
+    chosen = _of(family, cidrs)
+    return [f"[{cidr}]" for cidr in chosen] if family == 6 else chosen  # noqa: PLR2004
+
+
+def _zones(deciders: Iterable[Decider], pattern: re.Pattern[str]) -> Iterator[str]:
+    """Of the chains that decide, as far as they are those of a zone."""
+    return (found[1] for each in deciders if (found := pattern.fullmatch(each.chain)))
 
 
 def _blocking(case: Case) -> Iterable[Decider]:
@@ -151,13 +165,11 @@ def shut(case: Case, listed: Iterable[str], strangers: Iterable[Access]) -> tupl
             # ufw passes over a rule that is there already with another action.
             lines += [f"ufw delete {action} {port}/tcp" for action in ("allow", "limit")]
             lines.append(f"ufw prepend deny proto tcp to any port {port}")
-            lines += [
-                f"ufw prepend allow proto tcp from {each} to any port {port}" for each in cidrs
-            ]
+            lines += _allowed_by_ufw(port, cidrs)
         case "firewalld":
             lines += _shut_by_firewalld(port, cidrs, deciders)
         case "csf":
-            lines += [f"echo 'tcp|in|d={port}|s={cidr}' >>/etc/csf/csf.allow" for cidr in cidrs]
+            lines += _allowed_by_csf(port, cidrs)
             # A range of ports around it has to be split by hand.
             lines.append(rf"sed -i -E '/^TCP6?_IN = /s/\b{port}(,|\b)//' /etc/csf/csf.conf")
             lines.append("# and others' lines for the port in /etc/csf/csf.allow, if there are any")
@@ -173,7 +185,7 @@ def shut(case: Case, listed: Iterable[str], strangers: Iterable[Access]) -> tupl
 
 def _shut_by_firewalld(port: int, cidrs: list[str], deciders: Iterable[Decider]) -> Iterator[str]:
     """Rich rules with a priority below nought are asked before all else of a zone."""
-    zones = {found[1] for each in deciders if (found := _FIREWALLD_CHAIN.fullmatch(each.chain))}
+    zones = {*_zones(deciders, _FIREWALLD_CHAIN)}
     what = f'port port="{port}" protocol="tcp"'
     for zone in sorted(zones) or [""]:
         command = f"firewall-cmd --permanent {f'--zone={zone} ' if zone else ''}--add-rich-rule="
@@ -186,11 +198,10 @@ def _shut_by_firewalld(port: int, cidrs: list[str], deciders: Iterable[Decider])
 
 def _shut_by_shorewall(port: int, cidrs: list[str], deciders: Iterable[Decider]) -> Iterator[str]:
     """What blrules keeps out no rule or policy lets in; whom it lets pass is asked of the rules."""
-    zones = {found[1] for each in deciders if (found := _SHOREWALL_CHAIN.fullmatch(each.chain))}
+    zones = {*_zones(deciders, _SHOREWALL_CHAIN)}
     for name, family in (("shorewall", 4), ("shorewall6", 6)):
         for zone in sorted(zones) or ["net"]:
-            for cidr in _of(family, cidrs):
-                source = f"[{cidr}]" if family == 6 else cidr  # noqa: PLR2004
+            for source in _for_shorewall(family, cidrs):
                 yield f"echo 'WHITELIST {zone}:{source} $FW tcp {port}' >>/etc/{name}/blrules"
             yield f"echo 'DROP {zone} $FW tcp {port}' >>/etc/{name}/blrules"
         yield f"{name} reload"
@@ -199,16 +210,13 @@ def _shut_by_shorewall(port: int, cidrs: list[str], deciders: Iterable[Decider])
 def _shut_by_iptables(port: int, cidrs: list[str], deciders: Iterable[Decider]) -> Iterator[str]:
     for program, family in (("iptables", 4), ("ip6tables", 6)):
         its = [each for each in deciders if each.family in (f"ip{'6' * (family == 6)}", "")]  # noqa: PLR2004
-        for decider in dict.fromkeys((each.source, each.chain) for each in its):
-            variant = "-legacy" if decider[0] == LEGACY_BACK_END else ""
-            insert = (
-                f"{program}{variant} -I {shlex.quote(decider[1] or 'INPUT')} -p tcp --dport {port}"
-            )
+        for source, chain in dict.fromkeys((each.source, each.chain) for each in its):
+            its_program = f"{program}{'-legacy' * (source == LEGACY_BACK_END)}"
+            insert = f"{its_program} -I {shlex.quote(chain or 'INPUT')} -p tcp --dport {port}"
             yield f"{insert} -j DROP"
             if chosen := _of(family, cidrs):
                 yield f"{insert} -s {','.join(chosen)} -j ACCEPT"
-            yield "# what iptables-persistent loads at boot:"
-            yield f"{program}{variant}-save >/etc/iptables/rules.v{family}"
+            yield from _saved(its_program, family)
 
 
 def _shut_by_nft(port: int, cidrs: list[str], deciders: Iterable[Decider]) -> Iterator[str]:
@@ -222,11 +230,8 @@ def _shut_by_nft(port: int, cidrs: list[str], deciders: Iterable[Decider]) -> It
             "'{ type filter hook input priority filter; policy accept; }'"
         )
     for place in places:
-        insert = f"nft insert rule {place} tcp dport {port}"
-        yield f"{insert} drop"
-        for word, family in (("ip", 4), ("ip6", 6)):
-            if chosen := _of(family, cidrs):
-                yield f"{insert} {word} saddr {{ {', '.join(chosen)} }} accept"
+        yield f"nft insert rule {place} tcp dport {port} drop"
+        yield from _accepted_by_nft(place, port, cidrs)
     yield "# and in /etc/nftables.conf"
 
 

@@ -33,8 +33,10 @@ def _exclusive(case: Case) -> ListAnswer | None:
 
 def _advise(case: Case) -> tuple[Remedy, ...]:
     answer = _exclusive(case)
+    if answer is None:
+        return ()
     listed = dict.fromkeys(cidr for each in lists(case) for cidr in each.allowlist.cidrs)
-    return shut(case, listed, answer.strangers) if answer else ()
+    return shut(case, listed, answer.strangers)
 
 
 CHECK = Check(

@@ -8,6 +8,7 @@ from typing import Any
 
 from mailwitness.report.interface import Format
 from mailwitness.report.text import printable
+from mailwitness.report.worklist import causes
 
 COLUMNS = (
     "host",
@@ -44,7 +45,6 @@ def _rows(host: dict[str, Any]) -> Iterator[list[str]]:
         yield [*of_host, *[""] * (len(COLUMNS) - len(of_host))]
     for finding in host["findings"]:
         waiver = finding["waiver"] or {"expires": "", "owner": ""}
-        causes = (" ".join(filter(None, cause.values())) for cause in finding["causes"])
         yield [
             *of_host,
             finding["endpoint"] or "",
@@ -53,7 +53,7 @@ def _rows(host: dict[str, Any]) -> Iterator[list[str]]:
             finding["severity"] if finding["outcome"] == "fail" else "",
             finding["title"],
             finding["detail"],
-            "; ".join(causes),
+            "; ".join(causes(finding)),
             " ".join(finding["policies"]),
             waiver["expires"],
             waiver["owner"],

@@ -18,7 +18,7 @@ from mailwitness.policy.engine import Finding, worst_first
 from mailwitness.policy.outcome import Outcome, Severity
 from mailwitness.policy.waiver import Waiver
 from mailwitness.report.interface import LONGEST
-from mailwitness.report.spool import Spool
+from mailwitness.report.spool import Spool, shown
 from mailwitness.report.worklist import roots
 from mailwitness.resolver.offer import Offer
 
@@ -48,21 +48,21 @@ def build(audit: Audit, generated_at: str, hosts: list[Json] | Spool | None = No
         if more := [_finding(each) for each in audit.of_waivers(plan, states)]:
             host = hosts[number]
             hosts[number] = _in_order({**host, "findings": [*host["findings"], *more]})
-    shown = hosts.brief if isinstance(hosts, Spool) else hosts
+    kept = shown(hosts)
     return {
         "schema": SCHEMA,
         "generated_at": generated_at,
         "collected_at": audit.run.started_at,
         "note": audit.run.note,
         "tool": {"name": "mailwitness", "version": __version__},
-        "policies": list(dict.fromkeys(name for host in shown for name in host["policies"])),
+        "policies": list(dict.fromkeys(name for host in kept for name in host["policies"])),
         "waivers": [
             {**_waiver(waiver), "check": waiver.check, "hosts": list(waiver.hosts)}
             | {"groups": list(waiver.groups), "endpoint": waiver.endpoint, "state": state}
             for waiver, state in states
         ],
         "baseline": audit.borne.baseline and audit.borne.baseline.collected_at,
-        "summary": summary(shown),
+        "summary": summary(kept),
         "hosts": hosts,
     }
 

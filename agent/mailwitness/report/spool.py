@@ -6,10 +6,10 @@ text of the fleet as a whole is kept, `brief`.
 
 import json
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Self, overload
+from typing import Any, Self
 
 from mailwitness.policy.outcome import Outcome
 from mailwitness.report.plots import sessions
@@ -19,7 +19,7 @@ Json = dict[str, Any]
 _QUIET = (Outcome.PASS, Outcome.NOT_APPLICABLE)
 
 
-class Spool(Sequence[Json]):
+class Spool:
     """Hosts of report.json in the order of the plan, in a file that goes with this."""
 
     def __init__(self, folder: Path | None = None) -> None:
@@ -52,13 +52,7 @@ class Spool(Sequence[Json]):
         self._file.seek(offset)
         return self._file.read(length).decode("ascii")
 
-    @overload
-    def __getitem__(self, at: int) -> Json: ...
-    @overload
-    def __getitem__(self, at: slice) -> list[Json]: ...
-    def __getitem__(self, at: int | slice) -> Json | list[Json]:
-        if isinstance(at, slice):
-            return [self[each] for each in range(*at.indices(len(self)))]
+    def __getitem__(self, at: int) -> Json:
         host: Json = json.loads(self.text(at))
         return host
 
@@ -69,13 +63,17 @@ class Spool(Sequence[Json]):
         return map(self.__getitem__, range(len(self)))
 
 
+def shown(hosts: list[Json] | Spool) -> list[Json]:
+    """What the fleet as a whole is told by; it stays in memory."""
+    return hosts.brief if isinstance(hosts, Spool) else hosts
+
+
 def brief(report: Json) -> Json:
-    """The report with what the fleet as a whole is told by; it stays in memory."""
-    hosts = report["hosts"]
-    return {**report, "hosts": hosts.brief} if isinstance(hosts, Spool) else report
+    """The report with that of its hosts alone."""
+    return {**report, "hosts": shown(report["hosts"])}
 
 
-def texts(hosts: Iterable[Json]) -> Iterator[str]:
+def texts(hosts: list[Json] | Spool) -> Iterator[str]:
     """Each host as it stands in report.json."""
     if isinstance(hosts, Spool):
         return map(hosts.text, range(len(hosts)))

@@ -105,6 +105,11 @@ def follows(host: dict[str, Any], finding: dict[str, Any]) -> list[dict[str, Any
     return [other for other in host["findings"] if itself in other["causes"]]
 
 
+def causes(finding: dict[str, Any]) -> list[str]:
+    """The failures that it follows from, each as its check and endpoint."""
+    return [" ".join(filter(None, cause.values())) for cause in finding["causes"]]
+
+
 def shown_under(host: dict[str, Any]) -> dict[str, str]:
     """Each check that fails, and that of the task under which it is shown: its own or its root."""
     found = {task.check: task.check for task in tasks(host)}

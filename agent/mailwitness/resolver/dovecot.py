@@ -86,8 +86,8 @@ def admitted_versions(
     named = {word for word in words if not word.startswith("!")}
     without = {word[1:] for word in words if word.startswith("!")}
     known = {*_NAMED, "SSLv2"} if _is_old(library) else {*_NAMED}
-    for word in sorted((named | without) - known):
-        return Missing(f"ssl_protocols names {word!a}, with which this Dovecot serves no TLS")
+    if strange := sorted((named | without) - known):
+        return Missing(f"ssl_protocols names {strange[0]!a}, with which this Dovecot serves no TLS")
     left = [each for each in _NAMED if each not in without and (not named or each in named)]
     if not bounds:
         return frozenset((*left, "TLSv1.3"))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from mailwitness.policy.outcome import Outcome, Severity
+from mailwitness.report.worklist import causes
 
 Kind = Literal["new", "worse", "gone dark", "waived", "fixed"]
 LOST = ("unreachable", "failed")  # statuses of a host of which nothing is known
@@ -46,9 +47,8 @@ def _of_host(name: str, before: dict[str, Any] | None, after: dict[str, Any]) ->
     new = {_key(each): each for each in after["findings"]}
     for key, finding in new.items():
         kind = _kind(old.get(key), finding)
-        causes = tuple(" ".join(filter(None, each.values())) for each in finding["causes"])
         # What is not known for a cause that is named says nothing more.
-        if kind and not (kind == "gone dark" and causes):
+        if kind and not (kind == "gone dark" and finding["causes"]):
             yield Change(
                 kind,
                 name,
@@ -56,7 +56,7 @@ def _of_host(name: str, before: dict[str, Any] | None, after: dict[str, Any]) ->
                 finding["check"],
                 finding["severity"],
                 finding["detail"],
-                causes,
+                tuple(causes(finding)),
             )
     for key in old.keys() - new.keys():
         gone = old[key]

@@ -63,53 +63,57 @@ mkdir -p /etc/iptables; rules icmp >/etc/iptables/rules.v4; rules ipv6-icmp >/et
 LOADED = """iptables{0}-restore </etc/iptables/rules.v4
 ip6tables{0}-restore </etc/iptables/rules.v6"""
 OPEN = "-A INPUT -p tcp --dport 993 -j ACCEPT"
-RELOAD_NFT = "(echo flush ruleset; nft -s list ruleset) >/etc/n; nft flush ruleset; nft -f /etc/n"
-# By name: the iptables in use, what puts the firewall in force, and what loads it anew.
-HOSTS: Mapping[str, tuple[str, str, str]] = {
+# What loads a firewall anew, by the first word of a host's name; the kind of iptables fills a gap.
+RELOADS = {
+    # What the remedy says in words about the file.
+    "nft": "(echo flush ruleset; nft -s list ruleset) >/etc/n; nft flush ruleset; nft -f /etc/n",
+    "iptables": LOADED,
+    "ufw": "ufw reload",
+    "firewalld": "firewall-cmd --reload",
+    "shorewall": "shorewall reload; shorewall6 reload",
+    "csf": "csf -r",
+    "fail2ban": "fail2ban-client reload",
+}
+VARIANTS = {"nft": "", "legacy": "-legacy"}
+# By name: the iptables in use, and what puts the firewall in force.
+HOSTS: Mapping[str, tuple[str, str]] = {
     "nft": (
         "nft",
         f"cat >/etc/nftables.conf <<'END'\n{NFT}\nEND\nnft -f /etc/nftables.conf",
-        # What the remedy says in words about the file.
-        RELOAD_NFT,
     ),
-    "iptables-nft": ("nft", SAVED + LOADED.format(""), LOADED.format("")),
-    "iptables-legacy": ("legacy", SAVED + LOADED.format("-legacy"), LOADED.format("-legacy")),
+    "iptables-nft": ("nft", SAVED + LOADED.format("")),
+    "iptables-legacy": ("legacy", SAVED + LOADED.format("-legacy")),
     "ufw": (
         "nft",
         f"{UFW} ufw default deny incoming; ufw allow 25/tcp; ufw allow 22/tcp; ufw --force enable",
-        "ufw reload",
     ),
     "firewalld": (
         "nft",
         f"""{FIREWALLD}
         offline --set-default-zone=public; offline --zone=work --add-interface=eth0
         offline --zone=work --add-service=smtp""",
-        "firewall-cmd --reload",
     ),
     "shorewall": (
         "nft",
         f"{SHOREWALL}\nboth rules 'SMTP(ACCEPT) net fw'; go",
-        "shorewall reload; shorewall6 reload",
     ),
-    "csf": ("nft", f"{CSF}; csf -s", "csf -r"),
-    "fail2ban": ("nft", "nftables-allports", "fail2ban-client reload"),
-    "fail2ban-iptables": ("nft", "iptables-allports", "fail2ban-client reload"),
+    "csf": ("nft", f"{CSF}; csf -s"),
+    "fail2ban": ("nft", "nftables-allports"),
+    "fail2ban-iptables": ("nft", "iptables-allports"),
 }
 # The same, with the port open to everybody.
-OPENED: Mapping[str, tuple[str, str, str]] = {
-    "nft-none": ("nft", "nft flush ruleset", RELOAD_NFT),
+OPENED: Mapping[str, tuple[str, str]] = {
+    "nft-none": ("nft", "nft flush ruleset"),
     "nft-policy": (
         "nft",
         (
             "nft add table inet filter; nft 'add chain inet filter input "
             "{ type filter hook input priority 0; policy accept; }'"
         ),
-        RELOAD_NFT,
     ),
     "nft-rule": (
         "nft",
         f"nft -f - <<'END'\n{NFT}\nEND\nnft add rule inet filter input tcp dport 993 accept",
-        RELOAD_NFT,
     ),
     "nft-jump": (
         "nft",
@@ -118,7 +122,6 @@ OPENED: Mapping[str, tuple[str, str, str]] = {
             "nft add rule inet filter mail tcp dport '{ 143, 993 }' accept; "
             "nft add rule inet filter input jump mail"
         ),
-        RELOAD_NFT,
     ),
     **{
         f"iptables{variant or '-nft'}": (
@@ -128,31 +131,26 @@ OPENED: Mapping[str, tuple[str, str, str]] = {
             + f"\niptables{variant} {OPEN}; ip6tables{variant} {OPEN}"
             + f"\niptables{variant}-save >/etc/iptables/rules.v4"
             + f"\nip6tables{variant}-save >/etc/iptables/rules.v6",
-            LOADED.format(variant),
         )
-        for variant, tool in (("", "nft"), ("-legacy", "legacy"))
+        for tool, variant in VARIANTS.items()
     },
     "ufw": (
         "nft",
         f"{UFW} ufw default deny incoming; ufw allow 25/tcp; ufw allow 993/tcp; ufw --force enable",
-        "ufw reload",
     ),
     "ufw-default-allow": (
         "nft",
         f"{UFW} ufw default allow incoming; ufw --force enable",
-        "ufw reload",
     ),
     "firewalld": (
         "nft",
         f"""{FIREWALLD}
         offline --set-default-zone=public; offline --zone=work --add-interface=eth0
         offline --zone=work --add-service=imaps""",
-        "firewall-cmd --reload",
     ),
     "firewalld-trusted": (
         "nft",
         f"{FIREWALLD}\noffline --set-default-zone=trusted",
-        "firewall-cmd --reload",
     ),
     "shorewall": (
         "nft",
@@ -161,9 +159,8 @@ OPENED: Mapping[str, tuple[str, str, str]] = {
             f"{SHOREWALL}\nboth interfaces '?FORMAT 2' 'net eth0' 'loc eth1' 'dock docker0 bridge'"
             "\nboth rules 'SMTP(ACCEPT) net fw' 'IMAPS(ACCEPT) net fw'; go"
         ),
-        "shorewall reload; shorewall6 reload",
     ),
-    "csf": ("nft", f"{CSF}; conf TCP_IN 25,993,110; conf TCP6_IN 993; csf -s", "csf -r"),
+    "csf": ("nft", f"{CSF}; conf TCP_IN 25,993,110; conf TCP6_IN 993; csf -s"),
 }
 
 
@@ -234,7 +231,8 @@ def audit(found: HostEvidence, check: Check) -> tuple[Case, Verdict]:
 
 def faults(root: Root, name: str, check: Check) -> Iterator[str]:
     """What did not come as it should."""
-    tool, script, reload = (OPENED if check is allowlist_open.CHECK else HOSTS)[name]
+    tool, script = (OPENED if check is allowlist_open.CHECK else HOSTS)[name]
+    reload = RELOADS[name.partition("-")[0]].format(VARIANTS[tool])
     strangers = BANNED if name.startswith("fail2ban") else STRANGERS
     with Host(PLAIN) as host, root.running(name, tool, script):
         filters = Filters()
