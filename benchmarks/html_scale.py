@@ -17,7 +17,7 @@ from typing import Any
 from playwright.sync_api import Browser
 from tests.browser.site import judged, launched
 
-from mailwitness.report.html import pages
+from mailwitness.report.html import fleet_page
 from mailwitness.report.model import summary
 
 _TIMES = 5
@@ -56,7 +56,7 @@ def _fleet(recorded: dict[str, Any], size: int) -> dict[str, Any]:
 
 def _measured(browser: Browser, file: Path, report: dict[str, Any]) -> str:
     begun = time.perf_counter()
-    _, page = next(pages(report))
+    page = fleet_page(report)
     rendered = time.perf_counter() - begun
     file.write_text(page)
     opened, filtered = [], []

@@ -1,8 +1,11 @@
 """How far a long look is, for whoever waits at a terminal."""
 
-from typing import TextIO
+from collections.abc import Iterable, Iterator
+from typing import TextIO, TypeVar
 
 from mailwitness.evidence.probe import Observation
+
+_T = TypeVar("_T")
 
 _CLEAR = "\r\x1b[K"
 
@@ -28,12 +31,24 @@ class Progress:
 
     def end(self) -> None:
         """Leave the line as it was found."""
-        self._show("")
+        _show(self._stream, "")
 
     def _tell(self) -> None:
-        self._show(f"{self._ports} ports looked at, {self._done} of {self._hosts} hosts done")
+        done = f"{self._ports} ports looked at, {self._done} of {self._hosts} hosts done"
+        _show(self._stream, done)
 
-    def _show(self, text: str) -> None:
-        if self._stream.isatty():
-            self._stream.write(f"{_CLEAR}{text}")
-            self._stream.flush()
+
+def counted(items: Iterable[_T], total: int, what: str, stream: TextIO) -> Iterator[_T]:
+    """The items as they come, with how many there have been on that line."""
+    try:
+        for number, item in enumerate(items, start=1):
+            _show(stream, f"{number} of {total} {what}")
+            yield item
+    finally:
+        _show(stream, "")
+
+
+def _show(stream: TextIO, text: str) -> None:
+    if stream.isatty():
+        stream.write(f"{_CLEAR}{text}")
+        stream.flush()

@@ -33,6 +33,7 @@ PACKAGES = (
 # For single hosts to install, since their mere presence changes what an audit says; each with
 # what it needs in /opt/packages/<name>/.
 LAID_UP = (
+    "cron",
     "cyrus-imapd",
     "exim4-daemon-light",
     "fail2ban",

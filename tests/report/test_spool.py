@@ -6,7 +6,7 @@ import pytest
 
 from mailwitness.report import html
 from mailwitness.report.interface import all_formats
-from mailwitness.report.spool import Spool, brief, compact
+from mailwitness.report.spool import Spool, brief, compact, entry
 from tests.report import golden
 
 REPORT = golden.source()
@@ -15,7 +15,7 @@ REPORT = golden.source()
 def spooled(folder: Path) -> Spool:
     hosts = Spool(folder)
     for host in REPORT["hosts"]:
-        hosts.append(host)
+        hosts.append(entry(host))
     return hosts
 
 
@@ -33,13 +33,13 @@ def test_the_text_and_the_index_need_the_brief_hosts_alone(
     with spooled(tmp_path) as hosts:
         report = {**REPORT, "hosts": hosts}
         assert all_formats()["text"].render(brief(report)) == all_formats()["text"].render(REPORT)
-        assert list(html.pages(report)) == list(html.pages(REPORT))
+        assert html.fleet_page(report) == html.fleet_page(REPORT)
         assert len(compact(hosts.brief)) < len(compact(REPORT["hosts"])) / 4
 
 
 def test_a_host_can_be_another_one_later(tmp_path: Path) -> None:
     with spooled(tmp_path) as hosts:
-        hosts[1] = {**hosts[1], "name": "another"}
+        hosts[1] = entry({**hosts[1], "name": "another"})
         assert [host["name"] for host in hosts] == [golden.HOSTS[0], "another", golden.HOSTS[2]]
         assert hosts.brief[1]["name"] == "another"
     assert not list(tmp_path.iterdir())

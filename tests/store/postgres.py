@@ -17,18 +17,21 @@ def binaries() -> Path | None:
 
 
 @contextmanager
-def cluster(programs: Path, folder: Path) -> Iterator[str]:
-    """The URL of a server that listens on a socket in `folder` while the block runs."""
+def cluster(programs: Path, folder: Path, address: str = "") -> Iterator[str]:
+    """The URL of a server that listens while the block runs: on a socket in `folder`, or there."""
     data, user = folder / "data", None
     if os.geteuid() == 0:  # PostgreSQL refuses to run as root
         user = "postgres"
         shutil.chown(folder, user)
-    options = f"-c listen_addresses= -c unix_socket_directories={folder} -c fsync=off"
+    options = f"-c listen_addresses={address} -c unix_socket_directories={folder} -c fsync=off"
     _run(programs / "initdb", "-D", data, "-U", "tests", "-A", "trust", "-E", "UTF8", user=user)
+    if address:
+        with (data / "pg_hba.conf").open("a") as rules:
+            rules.write("host all tests samenet trust\n")
     server = (programs / "pg_ctl", "-D", data, "-w", "-l", folder / "log")
     _run(*server, "-o", options, "start", user=user)
     try:
-        yield f"postgresql://tests@/postgres?host={folder}"
+        yield f"postgresql://tests@{address}/postgres{'' if address else f'?host={folder}'}"
     finally:
         _run(*server, "-m", "immediate", "stop", user=user)
 

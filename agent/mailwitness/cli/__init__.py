@@ -31,6 +31,7 @@ from mailwitness.notify.message import LetterError
 from mailwitness.notify.postbox import MailError
 from mailwitness.outside import TargetError
 from mailwitness.policy import baseline, profile, waiver
+from mailwitness.report.spread import SpreadError
 from mailwitness.report.text import printable
 from mailwitness.store.errors import StoreError
 
@@ -68,6 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         InventoryError,
         StoreError,
         TargetError,
+        SpreadError,
     ) as error:
         print(f"mailwitness: {printable(str(error))}", file=sys.stderr)
         return USAGE

@@ -3,9 +3,10 @@
 import argparse
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from mailwitness.checks import all_checks
 from mailwitness.cli.interface import (
@@ -25,12 +26,16 @@ from mailwitness.evidence import folder
 from mailwitness.evidence.moment import now
 from mailwitness.policy import baseline, waiver
 from mailwitness.policy.audit import Borne, judge_fleet
+from mailwitness.progress import counted
 from mailwitness.report import json
-from mailwitness.report.html import pages
+from mailwitness.report.html import fleet_page, host_page, one_host
 from mailwitness.report.interface import all_formats
 from mailwitness.report.model import build
 from mailwitness.report.spool import Spool, brief
+from mailwitness.report.spread import spread
 from mailwitness.store.history import History
+
+_T = TypeVar("_T")
 
 
 def add(commands: Any) -> None:
@@ -77,7 +82,7 @@ def judged(evidence: Path, arguments: argparse.Namespace, history: History | Non
     if arguments.output:
         arguments.output.mkdir(parents=True, exist_ok=True)
     with Spool(arguments.output) as hosts:
-        report = build(audit, now(), hosts)
+        report = build(audit, now(), hosts, partial(_counted, "judged", len(audit.run.hosts)))
         shown = brief(report)
         show(all_formats()[arguments.format], shown if arguments.format == "text" else report)
         # Beside a format for programs these would be part of what they read.
@@ -94,9 +99,21 @@ def judged(evidence: Path, arguments: argparse.Namespace, history: History | Non
 def _write(report: dict[str, Any], output: Path, before: Sequence[dict[str, Any]] = ()) -> Path:
     """report.json, index.html and a page for each host; each appears whole."""
     write_file(output / "report.json", json.lines(report))
-    for name, page in pages(report, before):
-        write_file(output / name, [page])
-    return output / "index.html"
+    index = output / "index.html"
+    write_file(index, [fleet_page(report, before)])
+
+    def write_page(number: int) -> None:
+        host = report["hosts"][number]
+        write_file(output / host_page(host["name"]), [one_host(report, host)])
+
+    numbers = range(len(report["hosts"]))
+    for _ in _counted("on their pages", len(numbers), spread(write_page, numbers)):
+        pass
+    return index
+
+
+def _counted(what: str, hosts: int, done: Iterable[_T]) -> Iterator[_T]:
+    return counted(done, hosts, f"hosts {what}", sys.stderr)
 
 
 def _baseline(arguments: argparse.Namespace) -> int:

@@ -2,7 +2,7 @@
 
 import datetime
 import difflib
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -46,7 +46,7 @@ class Borne:
 
 @dataclass(frozen=True)
 class Audit:
-    """The judgement of a run, host by host: of one at a time the evidence is in memory."""
+    """The judgement of a run, host by host: what is read and judged of one is not kept."""
 
     fleet: Fleet
     borne: Borne
@@ -59,10 +59,22 @@ class Audit:
         """What it set out to do."""
         return self.fleet.run
 
-    @property
-    def hosts(self) -> Iterator[Judged]:
-        """Each host with its findings, but for those about waivers."""
-        return map(self._judged, self.fleet.hosts)
+    def judge(self, plan: PlannedHost) -> Judged:
+        """A host of the run with its findings, but for those about waivers."""
+        host = self.fleet.host(plan)
+        names = _names(host.plan, self._policies)
+        profiles = [self._profiles[name] for name in names]
+        findings = judge(host, profiles, self._checks)
+        return Judged(
+            host,
+            tuple(profile.id for profile in profiles),
+            fold(host, self._bearing(host.plan, findings)),
+            eligibility(host, profiles, findings),
+        )
+
+    def are_named(self, plan: PlannedHost) -> bool:
+        """Whether some waiver names the host."""
+        return any(waiver.names(plan) for waiver in self.borne.waivers)
 
     def states(self, used: Collection[Waiver]) -> tuple[tuple[Waiver, State], ...]:
         """What has become of each waiver, `used` being those that cover some failure of the run."""
@@ -83,17 +95,6 @@ class Audit:
     def _day(self) -> datetime.date:
         # Evidence is judged as of its own time, and a waiver of that day's failures, too.
         return datetime.date.fromisoformat(self.run.started_at[:10])
-
-    def _judged(self, host: Host) -> Judged:
-        names = _names(host.plan, self._policies)
-        profiles = [self._profiles[name] for name in names]
-        findings = judge(host, profiles, self._checks)
-        return Judged(
-            host,
-            tuple(profile.id for profile in profiles),
-            fold(host, self._bearing(host.plan, findings)),
-            eligibility(host, profiles, findings),
-        )
 
     def _bearing(self, plan: PlannedHost, findings: Iterable[Finding]) -> list[Finding]:
         """With each failure that is borne knowing by what."""

@@ -2,7 +2,7 @@
 
 import base64
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from importlib import resources
 from typing import Any
@@ -23,19 +23,14 @@ ONE_PAGE = 200
 HEAT_MAP = 500
 
 
-def pages(
-    report: dict[str, Any], before: Sequence[dict[str, Any]] = ()
-) -> Iterator[tuple[str, str]]:
-    """File names, and pages rendered as they are asked for: index.html, and one for each host.
+def fleet_page(report: dict[str, Any], before: Sequence[dict[str, Any]] = ()) -> str:
+    """The fleet; one of more than ONE_PAGE hosts leads to the hosts' own pages.
 
-    A fleet of more than ONE_PAGE hosts has an index that leads to the hosts' pages. `before`: the
-    reports of earlier runs, the oldest first, for the trend; without their hosts.
+    `before`: the reports of earlier runs, the oldest first, for the trend; without their hosts.
     """
     apart = len(report["hosts"]) > ONE_PAGE
     shown = brief(report) if apart else {**report, "hosts": list(report["hosts"])}
-    yield "index.html", _fleet(shown, before, apart=apart)
-    for host in report["hosts"]:
-        yield host_page(host["name"]), one_host(report, host)
+    return _fleet(shown, before, apart=apart)
 
 
 def host_page(name: str) -> str:
@@ -97,7 +92,7 @@ def _template(name: str) -> Template:
         shown_under=worklist.shown_under,
         follows=worklist.follows,
         rest=worklist.rest,
-        roots=worklist.roots,
+        tally=worklist.tally,
         rank=worklist.rank,
         worst_words=matrix.worst_words,
         testimony=facts.testimony,

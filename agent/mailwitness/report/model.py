@@ -1,7 +1,8 @@
 """A judged run as the value of report.json, which every other format is rendered from."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from mailwitness import __version__
@@ -12,13 +13,14 @@ from mailwitness.correlate.filtered import Filtered, all_admitted, shares
 from mailwitness.evidence.host import ListeningSocket
 from mailwitness.evidence.missing import Missing
 from mailwitness.evidence.probe import Login, Observation, Session
+from mailwitness.evidence.run import PlannedHost
 from mailwitness.firewall.verdict import Answer, Reachability, Share, first_networks
 from mailwitness.policy.audit import Audit, Judged
 from mailwitness.policy.engine import Finding, worst_first
 from mailwitness.policy.outcome import Outcome, Severity
 from mailwitness.policy.waiver import Waiver
-from mailwitness.report.interface import LONGEST
-from mailwitness.report.spool import Spool, shown
+from mailwitness.report.spool import Entry, Spool, entry
+from mailwitness.report.spread import spread
 from mailwitness.report.worklist import roots
 from mailwitness.resolver.offer import Offer
 
@@ -30,25 +32,42 @@ Json = dict[str, Any]
 MOST_NETWORKS = 64
 
 
-def build(audit: Audit, generated_at: str, hosts: list[Json] | Spool | None = None) -> Json:
+_Done = tuple[Entry, set[Waiver]]  # a host, and the waivers that cover failures of it
+
+
+def build(
+    audit: Audit,
+    generated_at: str,
+    hosts: Spool | None = None,
+    watched: Callable[[Iterator[_Done]], Iterator[_Done]] = iter,
+) -> Json:
     """The whole of report.json.
 
     Args:
-        audit: the run, of which one host at a time is judged.
+        audit: the run, of which few hosts at a time are judged.
         generated_at: UTC, ISO 8601 with Z.
         hosts: where the hosts go, empty; a list where it is not given.
+        watched: what the hosts pass through as they are judged, for whoever waits.
+
+    Raises:
+        SpreadError: a process that judged hosts was ended from outside.
     """
-    hosts = [] if hosts is None else hosts
+    if hosts is None:
+        with Spool() as spool:
+            return {**build(audit, generated_at, spool), "hosts": list(spool)}
+    plans = audit.run.hosts
     used: set[Waiver] = set()
-    for judged in audit.hosts:
-        hosts.append(_in_order(_host(judged)))
-        used.update(each.waiver for each in judged.findings if each.waiver)
+    for host, borne_by in watched(spread(partial(_judged, audit), plans)):
+        hosts.append(host)
+        used |= borne_by
     states = audit.states(used)
-    for number, plan in enumerate(audit.run.hosts):
-        if more := [_finding(each) for each in audit.of_waivers(plan, states)]:
-            host = hosts[number]
-            hosts[number] = _in_order({**host, "findings": [*host["findings"], *more]})
-    kept = shown(hosts)
+    for number, plan in enumerate(plans):
+        if audit.are_named(plan):
+            more = [_finding(each) for each in audit.of_waivers(plan, states)]
+            found = hosts[number]
+            found["findings"] += more
+            hosts[number] = entry(_in_order(found))
+    kept = hosts.brief
     return {
         "schema": SCHEMA,
         "generated_at": generated_at,
@@ -67,6 +86,15 @@ def build(audit: Audit, generated_at: str, hosts: list[Json] | Spool | None = No
     }
 
 
+def _judged(audit: Audit, plan: PlannedHost) -> _Done:
+    judged = audit.judge(plan)
+    host = _host(judged)
+    if not audit.are_named(plan):  # else what there is to say is known when all hosts are
+        host["findings"] += [_finding(each) for each in audit.of_waivers(plan, ())]
+    used = {each.waiver for each in judged.findings if each.waiver}
+    return entry(_in_order(host)), used
+
+
 def _worst_first(finding: Json) -> tuple[object, ...]:
     port = int(finding["endpoint"].rpartition(":")[2]) if finding["endpoint"] else 0
     outcome, severity = Outcome(finding["outcome"]), Severity(finding["severity"])
@@ -74,19 +102,8 @@ def _worst_first(finding: Json) -> tuple[object, ...]:
 
 
 def _in_order(host: Json) -> Json:
-    _bound(host)
     host["findings"].sort(key=_worst_first)
     return host
-
-
-def _bound(value: Any) -> None:
-    """Cuts what evidence brings along and may be of any length; a report is for reading."""
-    for key, item in value.items() if isinstance(value, dict) else enumerate(value):
-        if isinstance(item, str):
-            if len(item) > LONGEST:
-                value[key] = item[:LONGEST] + "…"
-        elif isinstance(item, (dict, list)):
-            _bound(item)
 
 
 def summary(hosts: Sequence[Json]) -> Json:

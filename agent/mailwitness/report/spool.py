@@ -5,18 +5,51 @@ text of the fleet as a whole is kept, `brief`.
 """
 
 import json
+import os
 import tempfile
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from mailwitness.policy.outcome import Outcome
+from mailwitness.report.interface import LONGEST
 from mailwitness.report.plots import sessions
 
 Json = dict[str, Any]
 
 _QUIET = (Outcome.PASS, Outcome.NOT_APPLICABLE)
+
+
+class Entry(NamedTuple):
+    """A host on its way into a report, as one process hands it to another."""
+
+    text: str  # as it stands in report.json
+    essence: Json  # what becomes of it in memory, with what hosts have in common as text
+
+
+def entry(host: Json) -> Entry:
+    """Of a host of report.json, with what is too long for reading cut in it."""
+    text = compact(host)
+    if _longest(text) > LONGEST:
+        _cut(host)
+        text = compact(host)
+    return Entry(text, _essence(host))
+
+
+def _longest(text: str) -> int:
+    """No text in this JSON is longer; to look at each of them would take far longer."""
+    return max(map(len, text.replace("\\\\", "  ").replace('\\"', "  ").split('"')))
+
+
+def _cut(value: Any) -> None:
+    """What evidence brings along may be of any length."""
+    for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+        if isinstance(item, str):
+            if len(item) > LONGEST:
+                value[key] = item[:LONGEST] + "…"
+        elif isinstance(item, (dict, list)):
+            _cut(item)
 
 
 class Spool:
@@ -25,7 +58,8 @@ class Spool:
     def __init__(self, folder: Path | None = None) -> None:
         self.brief: list[Json] = []
         self._places: list[tuple[int, int]] = []  # offset and length
-        self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - closed by __exit__
+        # Not buffered: processes that are forked share it.
+        self._file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115 - by __exit__
 
     def __enter__(self) -> Self:
         return self
@@ -33,24 +67,26 @@ class Spool:
     def __exit__(self, *_: object) -> None:
         self._file.close()
 
-    def append(self, host: Json) -> None:
+    def append(self, host: Entry) -> None:
         """One more."""
         self._places.append(self._written(host))
-        self.brief.append(_brief(host))
+        self.brief.append(_brief(host.essence))
 
-    def __setitem__(self, at: int, host: Json) -> None:
+    def __setitem__(self, at: int, host: Entry) -> None:
         self._places[at] = self._written(host)
-        self.brief[at] = _brief(host)
+        self.brief[at] = _brief(host.essence)
 
-    def _written(self, host: Json) -> tuple[int, int]:
-        text = compact(host).encode("ascii")
-        return self._file.seek(0, 2), self._file.write(text)
+    def _written(self, host: Entry) -> tuple[int, int]:
+        text = host.text.encode("ascii")
+        place = self._file.seek(0, 2), len(text)
+        while text:
+            text = text[self._file.write(text) :]
+        return place
 
     def text(self, at: int) -> str:
         """One of them as it stands in report.json."""
         offset, length = self._places[at]
-        self._file.seek(offset)
-        return self._file.read(length).decode("ascii")
+        return os.pread(self._file.fileno(), length, offset).decode("ascii")
 
     def __getitem__(self, at: int) -> Json:
         host: Json = json.loads(self.text(at))
@@ -85,23 +121,15 @@ def compact(value: Any) -> str:
     return json.dumps(value, ensure_ascii=True, separators=(",", ":"))
 
 
-def _brief(host: Json) -> Json:
+def _essence(host: Json) -> Json:
     return {
         **host,
-        "endpoints": [_served(endpoint) for endpoint in host["endpoints"]],
+        "endpoints": [(endpoint["id"], _served(endpoint)) for endpoint in host["endpoints"]],
         "findings": [_answered(finding) for finding in host["findings"]],
     }
 
 
-def _answered(finding: Json) -> Json:
-    if finding["outcome"] not in _QUIET or finding["causes"]:
-        return finding
-    return _answer(
-        *(finding[name] for name in ("check", "endpoint", "outcome", "severity", "title"))
-    )
-
-
-def _served(endpoint: Json) -> Json:
+def _served(endpoint: Json) -> list[str]:
     """What the pictures of the fleet show: versions and certificates, whoever saw them."""
     shown = [
         compact(
@@ -112,10 +140,26 @@ def _served(endpoint: Json) -> Json:
         )
         for session in sessions(endpoint)
     ]
+    return list(dict.fromkeys(shown))
+
+
+def _answered(finding: Json) -> Json | tuple[str, ...]:
+    if finding["outcome"] not in _QUIET or finding["causes"]:
+        return finding
+    return tuple(finding[name] for name in ("check", "endpoint", "outcome", "severity", "title"))
+
+
+def _brief(essence: Json) -> Json:
     return {
-        "id": endpoint["id"],
-        "outside": [{"session": _shared(text)} for text in dict.fromkeys(shown)],
-        "running": {},
+        **essence,
+        "endpoints": [
+            {"id": name, "outside": [{"session": _shared(text)} for text in texts], "running": {}}
+            for name, texts in essence["endpoints"]
+        ],
+        "findings": [
+            _answer(*finding) if isinstance(finding, tuple) else finding
+            for finding in essence["findings"]
+        ],
     }
 
 

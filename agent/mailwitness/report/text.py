@@ -6,11 +6,10 @@ from typing import Any
 
 from tabulate import tabulate
 
-from mailwitness.policy.outcome import Severity, few
+from mailwitness.policy.outcome import few
 from mailwitness.report.interface import LONGEST, Format
-from mailwitness.report.worklist import Task, follows, rank, roots, tasks, worst_first
+from mailwitness.report.worklist import Task, follows, rank, tally, tasks, worst_first
 
-_SEVERITIES = [level.value for level in Severity]
 # With tabulate's two spaces between columns both tables stay within 100 columns.
 _HOST_WIDTHS = [24, 12, 24, 30]
 _LIST_WIDTHS = [20, 16, 5, 8, 24, 16]
@@ -128,13 +127,7 @@ def _folded(host: dict[str, Any], task: Task) -> str:
 
 
 def _failures(host: dict[str, Any]) -> str:
-    own = roots(host)
-    failed = [f["severity"] for f in own if f["outcome"] == "fail"]
-    counts = [f"{failed.count(level)} {level}" for level in _SEVERITIES if level in failed]
-    for outcome in ("error", "waived", "accepted", "not-assessed"):
-        number = sum(f["outcome"] == outcome for f in own)
-        if number:
-            counts.append(f"{number} {outcome.replace('-', ' ')}")
+    counts = (f"{number} {word.replace('-', ' ')}" for word, number in tally(host))
     return ", ".join(counts) or "none"
 
 

@@ -1,5 +1,6 @@
 """What is to be done, in order: of a host, and over the fleet."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -9,6 +10,7 @@ from mailwitness.policy.outcome import Outcome, Severity
 
 BROKEN = Outcome.ERROR.value  # a check that broke is none of the severities, and comes first
 _ORDER = (BROKEN, *(level.value for level in Severity))
+_COUNTED = (*_ORDER, Outcome.WAIVED, Outcome.ACCEPTED, Outcome.NOT_ASSESSED)
 # What a run fails on by default (--fail-on) is what a day's work is.
 TODAY = frozenset((BROKEN, Severity.CRITICAL.value, Severity.HIGH.value))
 
@@ -90,13 +92,26 @@ def tasks(host: dict[str, Any]) -> list[Task]:
     return sorted(found, key=lambda task: (rank(task.word), task.check))
 
 
-def rest(host: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
-    """The answers that are no failures, by their outcome."""
-    found: dict[str, list[dict[str, Any]]] = {outcome.value: [] for outcome in Outcome}
+def tally(host: dict[str, Any]) -> list[tuple[str, int]]:
+    """How many of each word there are that somebody may have to see to, the worst first."""
+    counts = Counter(map(word, roots(host)))
+    return [(str(each), counts[each]) for each in _COUNTED if counts[each]]
+
+
+def rest(host: dict[str, Any]) -> dict[str, list[list[dict[str, Any]]]]:
+    """The answers that are no failures, by their outcome; those alike but for their endpoint."""
+    found: dict[str, dict[tuple[str, str], list[dict[str, Any]]]] = {
+        outcome.value: {} for outcome in Outcome if outcome not in (Outcome.FAIL, Outcome.ERROR)
+    }
     for finding in host["findings"]:
-        found[finding["outcome"]].append(finding)
-    failures = (Outcome.FAIL, Outcome.ERROR)
-    return {name: its for name, its in found.items() if its and name not in failures}
+        if finding["outcome"] in found:
+            same = finding["check"], finding["detail"]
+            found[finding["outcome"]].setdefault(same, []).append(finding)
+    return {
+        outcome: [alike for _, alike in sorted(by_check.items())]
+        for outcome, by_check in found.items()
+        if by_check
+    }
 
 
 def follows(host: dict[str, Any], finding: dict[str, Any]) -> list[dict[str, Any]]:
