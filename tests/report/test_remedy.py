@@ -55,7 +55,7 @@ def test_what_changes_a_host_keeps_the_old_file_and_obeys_check_mode(
     (play,) = yaml.safe_load(playbook(report, ["legacy"]))
     steps = [step for task in play["tasks"] for step in task.get("block", [])]
     changing = [step for step in steps if step.get("notify")]
-    assert len(changing) == 5
+    assert len(changing) == 7
     for step in changing:
         (module,) = (value for key, value in step.items() if key.startswith("ansible.builtin."))
         assert module["backup"]
@@ -64,8 +64,18 @@ def test_what_changes_a_host_keeps_the_old_file_and_obeys_check_mode(
 
 def test_what_no_playbook_does_is_left_to_a_hand(report: dict[str, Any]) -> None:
     text = playbook(report, ["legacy"])
-    assert "certificate-self-signed imaps:993" in comments(text)
-    assert "certificate-self-signed" not in text.replace(comments(text), "")
+    assert "software-end-of-life" in comments(text)
+    assert "software-end-of-life" not in text.replace(comments(text), "")
+
+
+def test_files_that_only_the_reader_can_name_are_asked_for(report: dict[str, Any]) -> None:
+    text = playbook(report, ["legacy"])
+    (play,) = yaml.safe_load(text)
+    assert play["vars"] == {"certificate": "", "certificate_key": ""}
+    steps = [step for task in play["tasks"] for step in (task, *task.get("block", []))]
+    asked = [step for step in steps if "{{ certificate" in str(step)]
+    assert {step["when"] for step in asked if "block" not in step} == {"certificate | length > 0"}
+    assert "/path/" not in str(asked)
 
 
 def test_what_is_folded_or_borne_is_no_task(report: dict[str, Any]) -> None:
@@ -111,7 +121,7 @@ def test_a_host_that_is_not_in_the_report(path: Path, capsys: pytest.CaptureFixt
 @pytest.mark.parametrize("check", all_checks(), ids=lambda check: check.id)
 def test_a_proven_remedy_is_one_that_a_playbook_can_hold(check: Any) -> None:
     for remedy in check.remedies:
-        assert not remedy.proven or remedy.settings or remedy.reload
+        assert not remedy.proven or remedy.by_playbook
         assert not remedy.settings or remedy.product in ("dovecot", "postfix")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 
-from mailwitness.checks._certificate_remedies import INSTALL
+from mailwitness.checks._certificate_remedies import install
 from mailwitness.checks._served import Served, moment, served
 from mailwitness.correlate import trust
 from mailwitness.correlate.certificate import Certificate, parse
@@ -136,5 +136,5 @@ CHECK = Check(
     scope=Scope.LOOK,
     judge=_judge,
     explains=(Explains(("certificate-untrusted",), when=_trusted_with_the_rest),),
-    remedies=INSTALL,
+    remedies=install(postfix=("Debian 12",)),
 )

@@ -1,6 +1,6 @@
 """The certificate is within its dates."""
 
-from mailwitness.checks._certificate_remedies import INSTALL
+from mailwitness.checks._certificate_remedies import install
 from mailwitness.checks._served import moment, served
 from mailwitness.policy.check import Case, Check, Scope
 from mailwitness.policy.outcome import Severity, Verdict, failed, not_applicable, passed
@@ -33,5 +33,5 @@ CHECK = Check(
     references=("RFC 5280 §4.1.2.5",),
     scope=Scope.LOOK,
     judge=_judge,
-    remedies=INSTALL,
+    remedies=install(dovecot=("Debian 12",), postfix=("Debian 12",)),
 )

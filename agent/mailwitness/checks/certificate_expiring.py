@@ -1,5 +1,6 @@
 """The certificate has been renewed in time."""
 
+from mailwitness.checks._certificate_remedies import install
 from mailwitness.checks._served import expires_soon, moment, served
 from mailwitness.policy.check import Case, Check, Remedy, Scope
 from mailwitness.policy.outcome import Severity, Verdict, failed, not_applicable, passed
@@ -46,5 +47,6 @@ CHECK = Check(
             "Renew it and reload what serves it. With certbot: certbot renew --dry-run shows why "
             "it was not renewed, systemctl list-timers whether anything tries.",
         ),
+        *install(postfix=("Debian 12",)),
     ),
 )

@@ -1,6 +1,6 @@
 """The certificate that a client gets for a name is one for that name."""
 
-from mailwitness.checks._certificate_remedies import INSTALL
+from mailwitness.checks._certificate_remedies import install
 from mailwitness.correlate.certificate import parse
 from mailwitness.policy.check import Case, Check, Scope
 from mailwitness.policy.outcome import (
@@ -44,5 +44,7 @@ CHECK = Check(
     references=("RFC 7817 §3", "RFC 9525 §6"),
     scope=Scope.LOOK,
     judge=_judge,
-    remedies=INSTALL,
+    remedies=install(
+        dovecot=("Debian 11",), dovecot_2_4=("Debian 13",), postfix=("Debian 11", "Debian 13")
+    ),
 )

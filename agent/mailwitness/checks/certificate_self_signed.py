@@ -1,6 +1,6 @@
 """The certificate is not signed by its own key, unless the client trusts it as it is."""
 
-from mailwitness.checks._certificate_remedies import INSTALL
+from mailwitness.checks._certificate_remedies import install
 from mailwitness.checks._served import moment, served
 from mailwitness.correlate import trust
 from mailwitness.policy.check import Case, Check, Scope
@@ -34,5 +34,5 @@ CHECK = Check(
     references=("RFC 5280 §6", "RFC 8314 §5.2"),
     scope=Scope.LOOK,
     judge=_judge,
-    remedies=INSTALL,
+    remedies=install(dovecot=("Debian 11",), postfix=("Debian 11",)),
 )

@@ -1,6 +1,6 @@
 """The served chain leads to a CA that the client trusts."""
 
-from mailwitness.checks._certificate_remedies import INSTALL
+from mailwitness.checks._certificate_remedies import install
 from mailwitness.checks._served import moment, served
 from mailwitness.correlate import trust
 from mailwitness.policy.check import Case, Check, Scope
@@ -40,5 +40,5 @@ CHECK = Check(
     references=("RFC 5280 §6", "RFC 8314 §5.2"),
     scope=Scope.LOOK,
     judge=_judge,
-    remedies=INSTALL,
+    remedies=install(postfix=()),
 )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 
-from mailwitness.checks._certificate_remedies import INSTALL
+from mailwitness.checks._certificate_remedies import install
 from mailwitness.checks._served import served
 from mailwitness.correlate.certificate import Certificate
 from mailwitness.policy.check import Case, Check, Remedy, Scope
@@ -115,6 +115,6 @@ CHECK = Check(
             "Have a new certificate issued for a new key, for example with "
             "openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256, and install it:",
         ),
-        *INSTALL,
+        *install(postfix=("Debian 12",)),
     ),
 )

@@ -58,14 +58,17 @@ CHECK = Check(
         Remedy(
             "dovecot",
             "",
-            "systemctl status dovecot; doveconf -n >/dev/null && systemctl restart dovecot\n"
-            "and read the reason in: journalctl -u dovecot -n 50",
+            "doveconf -n >/dev/null && systemctl enable dovecot && systemctl restart dovecot\n"
+            "Why it was down: journalctl -u dovecot -n 50",
+            restart=True,
+            proven=("Debian 12",),
         ),
         Remedy(
             "postfix",
             "",
-            "systemctl status 'postfix*'; postfix check && systemctl restart postfix\n"
-            "and read the reason in: journalctl -t postfix/master -n 50",
+            "postfix check && systemctl enable postfix && systemctl restart postfix\n"
+            "Why it was down: journalctl -t postfix/master -n 50",
+            restart=True,
         ),
     ),
 )

@@ -26,13 +26,18 @@ class Scope(Enum):
     WAIVERS = "waivers"  # those that name a host, when all failures have met their waivers
 
 
+# What stands in a remedy for files on the host that only its reader can name: a certificate with
+# its intermediates, and the key to it.
+NEW_CHAIN, NEW_KEY = "/path/fullchain.pem", "/path/privkey.pem"
+
+
 @dataclass(frozen=True)
 class Remedy:
     """What to type on the host, for a product and a range of its versions (PEP 440, "" is all).
 
     `settings` are what `mailwitness remedy` can write into a playbook: for dovecot lines of its
-    configuration, for postfix calls of postconf without its name. One without any, and with
-    `reload`, takes a reload alone.
+    configuration, for postfix calls of postconf without its name. One without any takes a `reload`
+    or a `restart` alone.
     """
 
     product: str
@@ -40,7 +45,13 @@ class Remedy:
     text: str
     settings: tuple[str, ...] = ()
     reload: bool = False
+    restart: bool = False  # and started with the host from now on
     proven: tuple[str, ...] = ()  # the releases on which a lab host was cured by it
+
+    @property
+    def by_playbook(self) -> bool:
+        """Whether `mailwitness remedy` can write it as tasks."""
+        return bool(self.settings) or self.reload or self.restart
 
     def fits(self, software: tuple[Software, ...]) -> bool:
         """Whether the host has this product in such a version; what is unknown fits."""

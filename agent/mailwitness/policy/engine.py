@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from mailwitness.correlate.endpoint import RELAY_PORT, Endpoint
+from mailwitness.correlate.endpoint import RELAY_PORT, Configured, Endpoint
 from mailwitness.correlate.host import Host
 from mailwitness.evidence.missing import Missing
 from mailwitness.policy.check import Case, Check, Remedy, Scope
@@ -111,9 +111,21 @@ def _of_subject(
             policies=tuple(policies),
             remedies=(
                 *advice,
-                *(remedy for remedy in remedies if remedy.fits(host.software)),
+                *(
+                    remedy
+                    for remedy in remedies
+                    if remedy.fits(host.software) and _is_for(remedy, endpoint)
+                ),
             ),
         )
+
+
+def _is_for(remedy: Remedy, endpoint: Endpoint | None) -> bool:
+    """Whether it is for the product that is configured for this port, where one is known."""
+    setting = endpoint.configured if endpoint else None
+    if not isinstance(setting, Configured) or not remedy.product:
+        return True
+    return remedy.product == setting.product
 
 
 def _verdict(case: Case, check: Check) -> Verdict:

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from mailwitness.checks import all_checks
-from mailwitness.policy.check import Remedy
+from mailwitness.policy.check import NEW_CHAIN, NEW_KEY, Remedy
 from mailwitness.report.text import printable
 
 _HEAD = """\
@@ -22,6 +22,8 @@ _HEAD = """\
 """
 _MAIN, _MASTER = "/etc/postfix/main.cf", "/etc/postfix/master.cf"
 _DOVECOT, _DROP_IN = "/etc/dovecot/dovecot.conf", "/etc/dovecot/mailwitness.conf"
+_TESTS = {"dovecot": ["doveconf", "-n"], "postfix": ["postfix", "check"]}
+_RELOADS = {"dovecot": ["doveadm", "reload"], "postfix": ["postfix", "reload"]}
 
 Json = dict[str, Any]
 
@@ -32,6 +34,7 @@ class _Plan:
 
     settings: dict[str, dict[str, list[str]]] = field(default_factory=dict)  # by product
     reloads: dict[str, list[str]] = field(default_factory=dict)
+    restarts: dict[str, list[str]] = field(default_factory=dict)
     by_hand: list[tuple[str, str]] = field(default_factory=list)
 
 
@@ -45,7 +48,7 @@ def playbook(report: Json, hosts: Sequence[str]) -> str:
     for host in chosen:
         plan = _plan(host)
         parts.append(_comments(host["name"], plan))
-        if plan.settings or plan.reloads:
+        if plan.settings or plan.reloads or plan.restarts:
             plays.append(_play(host["name"], plan))
     parts.append(yaml.dump(plays, Dumper=_Plain, sort_keys=False, explicit_start=True, width=96))
     return "".join(parts)
@@ -78,7 +81,7 @@ def _plan(host: Json) -> _Plan:
             if remedy.product == product and (remedy.product, remedy.versions) in stated
         ]
         # More than one fits where the version is not known: somebody must look.
-        if len(fitting) == 1 and (fitting[0].settings or fitting[0].reload):
+        if len(fitting) == 1 and fitting[0].by_playbook:
             _add(plan, fitting[0], why)
         else:
             texts = [e["text"] for e in finding["remedies"] if e["product"] in (product, "")]
@@ -99,7 +102,8 @@ def _add(plan: _Plan, remedy: Remedy, why: str) -> None:
         reasons = plan.settings.setdefault(remedy.product, {}).setdefault(setting, [])
         reasons += [] if why in reasons else [why]
     if not remedy.settings:
-        reasons = plan.reloads.setdefault(remedy.product, [])
+        daemons = plan.restarts if remedy.restart else plan.reloads
+        reasons = daemons.setdefault(remedy.product, [])
         reasons += [] if why in reasons else [why]
 
 
@@ -117,6 +121,9 @@ def _comments(name: str, plan: _Plan) -> str:
 
 def _play(name: str, plan: _Plan) -> Json:
     tasks: list[Json] = []
+    given = any(_needs_files(setting) for its in plan.settings.values() for setting in its)
+    if given:
+        tasks += _files_given()
     for product, settings in plan.settings.items():
         steps = _postfix(settings) if product == "postfix" else _dovecot(settings)
         tasks += _staged(product, steps)
@@ -129,12 +136,15 @@ def _play(name: str, plan: _Plan) -> Json:
                 "notify": f"Reload {product.title()}",
             }
         )
+    for product, reasons in plan.restarts.items():
+        tasks += _restart(product, reasons)
     products = [*plan.settings, *plan.reloads]
     return {
         "name": f"Remedies for {name}",
         # The name is the inventory's; as a pattern it must be nothing else.
         "hosts": name,
         "gather_facts": False,
+        **({"vars": {"certificate": "", "certificate_key": ""}} if given else {}),
         "tasks": tasks,
         "handlers": [step for product in dict.fromkeys(products) for step in _reload(product)],
     }
@@ -142,6 +152,63 @@ def _play(name: str, plan: _Plan) -> Json:
 
 def _for(what: str, reasons: Sequence[str]) -> str:
     return f"{what} ({', '.join(reasons)})"
+
+
+def _needs_files(setting: str) -> bool:
+    return NEW_CHAIN in setting or NEW_KEY in setting
+
+
+def _with_files(setting: str) -> str:
+    return setting.replace(NEW_CHAIN, "{{ certificate }}").replace(NEW_KEY, "{{ certificate_key }}")
+
+
+def _if_given(setting: str) -> Json:
+    """What is to be set to files that nobody has named is left as it is."""
+    return {"when": "certificate | length > 0"} if _needs_files(setting) else {}
+
+
+def _files_given() -> Iterator[Json]:
+    """What is seen of a new certificate and its key before anything is set to them."""
+    yield {
+        "name": "Without a new certificate what needs one is left as it is",
+        "ansible.builtin.debug": {
+            "msg": "Put it on the host, with its intermediates and with its key, and name both: "
+            "-e certificate=/path/fullchain.pem -e certificate_key=/path/privkey.pem"
+        },
+        "when": "certificate | length == 0",
+    }
+    for register, argv in (
+        ("of_certificate", ["openssl", "x509", "-in", "{{ certificate }}", "-noout", "-pubkey"]),
+        ("of_key", ["openssl", "pkey", "-in", "{{ certificate_key }}", "-pubout"]),
+    ):
+        yield {
+            "name": f"Read the public key {register.replace('_', ' ')}",
+            "ansible.builtin.command": {"argv": argv},
+            "register": register,
+            "when": "certificate | length > 0",
+            **_QUIET,
+        }
+    yield {
+        "name": "See that the certificate is one for the key",
+        "ansible.builtin.assert": {"that": "of_certificate.stdout == of_key.stdout", "quiet": True},
+        "when": "certificate | length > 0",
+    }
+
+
+def _restart(product: str, reasons: Sequence[str]) -> Iterator[Json]:
+    yield {
+        "name": f"See that {product.title()} takes its configuration",
+        "ansible.builtin.command": {"argv": _TESTS[product]},
+        **_QUIET,
+    }
+    yield {
+        "name": _for(f"Start {product.title()}, now and with the host", reasons),
+        "ansible.builtin.systemd_service": {
+            "name": product,
+            "state": "restarted",
+            "enabled": True,
+        },
+    }
 
 
 def _staged(product: str, steps: Iterator[Json]) -> list[Json]:
@@ -176,9 +243,11 @@ _QUIET: Json = {"check_mode": False, "changed_when": False}
 def _postfix(settings: dict[str, list[str]]) -> Iterator[Json]:
     stage = "{{ postfix_stage.path }}"
     for setting, reasons in settings.items():
+        words = map(_with_files, shlex.split(setting))
         yield {
             "name": _for("Set on the copy", reasons),
-            "ansible.builtin.command": {"argv": ["postconf", "-c", stage, *shlex.split(setting)]},
+            "ansible.builtin.command": {"argv": ["postconf", "-c", stage, *words]},
+            **_if_given(setting),
             **_QUIET,
         }
     yield {
@@ -216,6 +285,7 @@ def _dovecot(settings: dict[str, list[str]]) -> Iterator[Json]:
         yield {
             "name": _for("Set on the copy", reasons),
             "ansible.builtin.lineinfile": _line(drop_in, setting),
+            **_if_given(setting),
             **_QUIET,
         }
     yield {
@@ -229,13 +299,17 @@ def _dovecot(settings: dict[str, list[str]]) -> Iterator[Json]:
     }
     for setting in settings:
         name, _, value = (part.strip() for part in setting.partition("="))
+        if NEW_KEY in value:
+            continue  # doveconf does not show it
+        wanted = repr(value).replace(NEW_CHAIN, "' ~ certificate ~ '")
         yield {
             "name": f"See that Dovecot takes the copy, and has {name} of it",
             "ansible.builtin.command": {
                 "argv": ["doveconf", "-c", f"{stage}/dovecot.conf", "-h", name]
             },
             "register": "dovecot_taken",
-            "failed_when": f"dovecot_taken.rc != 0 or dovecot_taken.stdout | trim != {value!r}",
+            "failed_when": f"dovecot_taken.rc != 0 or dovecot_taken.stdout | trim != {wanted}",
+            **_if_given(setting),
             **_QUIET,
         }
     for setting, reasons in settings.items():
@@ -245,6 +319,7 @@ def _dovecot(settings: dict[str, list[str]]) -> Iterator[Json]:
                 **_line(_DROP_IN, setting),
                 "backup": True,
             },
+            **_if_given(setting),
             "notify": "Reload Dovecot",
         }
     yield {
@@ -265,17 +340,14 @@ def _line(path: str, setting: str) -> Json:
     return {
         "path": path,
         "regexp": rf"^{name}\s*=",
-        "line": setting,
+        "line": _with_files(setting),
         "create": True,
         "mode": "0644",
     }
 
 
 def _reload(product: str) -> Iterator[Json]:
-    test, reload = {
-        "dovecot": (["doveconf", "-n"], ["doveadm", "reload"]),
-        "postfix": (["postfix", "check"], ["postfix", "reload"]),
-    }[product]
+    test, reload = _TESTS[product], _RELOADS[product]
     listen = f"Reload {product.title()}"
     for name, argv in ((f"See that {product.title()} takes it", test), (listen, reload)):
         yield {
