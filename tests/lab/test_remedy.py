@@ -106,8 +106,7 @@ def cure(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cure]:
         for name, script in FAULTS.items():
             done = machines[name].run(("/bin/sh", "-e", "-c", script))
             assert done.returncode == 0, done.stderr
-            wanted = Certificate(*NEW, lab.hosts[name].names, "ec", chain=True, days=(-1, 89))
-            lab.authority.issue(wanted, machines[name].root)
+            lab.authority.issue(_certificate(lab.hosts[name].names), machines[name].root)
         before = run(lab, folder / "before", *LIMIT)
         written = folder / "remedies.yml"
         written.write_text(_written(before))
@@ -123,6 +122,12 @@ def cure(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cure]:
         for machine in machines.values():
             machine.halt()
         lab.up()
+
+
+def _certificate(names: tuple[str, ...]) -> Certificate:
+    """A new one, as it comes from the authority."""
+    kept = {"chain": True, "self_signed": False, "after_boot": False}
+    return Certificate(*NEW, names, "ec", days=(-1, 89), **kept)
 
 
 def _written(before: Run) -> str:
