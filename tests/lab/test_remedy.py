@@ -126,8 +126,9 @@ def cure(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cure]:
 
 def _certificate(names: tuple[str, ...]) -> Certificate:
     """A new one, as it comes from the authority."""
-    kept = {"chain": True, "self_signed": False, "after_boot": False}
-    return Certificate(*NEW, names, "ec", days=(-1, 89), **kept)
+    return Certificate(
+        *NEW, names, "ec", chain=True, self_signed=False, days=(-1, 89), after_boot=False
+    )
 
 
 def _written(before: Run) -> str:
