@@ -1,0 +1,129 @@
+"""The brief look over a way of 100 ms there and back: how many round trips each port costs.
+
+    python -m benchmarks.wire_delay [--milliseconds 100] [--sslyze PYTHON] HOST:PORT ...
+
+Needs root. The delay is that of packets, handshakes of TCP included: two network devices, one of
+them in a network namespace, and a process between them that holds each packet back. The hosts must
+have a way back to 10.205.0.2, as the lab's have. Round trips are what a look takes longer with the
+delay than without, by the delay. The bound: with one hello to a connection and all at once, 2 with
+implicit TLS, 4 for IMAP and POP3 and 5 for SMTP with STARTTLS. Exit status 1 where the goal of
+1.5 x the bound is missed.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import fcntl
+import os
+import statistics
+import struct
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchmarks.wire_speed import IMAP, POP3, RUNS, SMTP, commands, run
+
+_NAMESPACE, _NEAR, _FAR = "mwdelay", "mwnear", "mwfar"
+_NEAR_ADDRESS, _FAR_ADDRESS = "10.205.0.1", "10.205.0.2"
+_FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
+_TUNSETIFF, _IFF_TUN, _IFF_NO_PI = 0x400454CA, 0x1, 0x1000  # linux/if_tun.h
+_PACKET = 65536
+GOAL = 1.5
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--milliseconds", type=float, default=100)
+    parser.add_argument("--sslyze", metavar="PYTHON")
+    parser.add_argument("endpoints", nargs="+", metavar="HOST:PORT")
+    arguments = parser.parse_args()
+    arguments.testssl = None
+    seconds = arguments.milliseconds / 1000
+    missed = False
+    with _delayed(seconds / 2) as prefix:
+        for endpoint in arguments.endpoints:
+            host, _, port = endpoint.rpartition(":")
+            argvs = commands(host, int(port), arguments)
+            near = statistics.median(run(argvs["brief"]).wall for _ in range(RUNS))
+            far = statistics.median(run([*prefix, *argvs["brief"]]).wall for _ in range(RUNS))
+            trips, bound = (far - near) / seconds, _bound(int(port))
+            good = trips <= GOAL * bound
+            missed |= not good
+            said = f"{endpoint}: {far:.2f} s, {trips:.1f} round trips, {trips / bound:.2f} x"
+            said += f" the bound of {bound} (goal {GOAL}: {'met' if good else 'MISSED'})"
+            if arguments.sslyze:
+                theirs = run([*prefix, *argvs["sslyze versions"]]).wall
+                said += f"; sslyze {theirs:.1f} s, {theirs / far:.0f} times as long"
+            print(said, flush=True)
+    return int(missed)
+
+
+def _bound(port: int) -> int:
+    return 5 if port in SMTP else 4 if port in (*IMAP, *POP3) else 2
+
+
+@contextlib.contextmanager
+def _delayed(seconds: float) -> Iterator[list[str]]:
+    """What a command is prefixed with to have that delay in each direction."""
+    with contextlib.ExitStack() as stack:
+        near, far = (stack.enter_context(_device(name)) for name in (_NEAR, _FAR))
+        _ip("netns", "add", _NAMESPACE)
+        stack.callback(_ip, "netns", "delete", _NAMESPACE)
+        _ip("link", "set", _FAR, "netns", _NAMESPACE)
+        inside = ("-n", _NAMESPACE)
+        for where, name, address in (((), _NEAR, _NEAR_ADDRESS), (inside, _FAR, _FAR_ADDRESS)):
+            _ip(*where, "address", "add", f"{address}/24", "dev", name)
+            _ip(*where, "link", "set", name, "up")
+        _ip(*inside, "link", "set", "lo", "up")
+        _ip(*inside, "route", "add", "default", "via", _NEAR_ADDRESS)
+        before = _FORWARDING.read_text()
+        _FORWARDING.write_text("1")
+        stack.callback(_FORWARDING.write_text, before)
+        courier = os.fork()
+        if courier == 0:
+            try:
+                asyncio.run(_carry(near, far, seconds))
+            finally:
+                os._exit(1)
+        stack.callback(os.waitpid, courier, 0)
+        stack.callback(os.kill, courier, 9)
+        yield ["ip", "netns", "exec", _NAMESPACE]
+
+
+@contextlib.contextmanager
+def _device(name: str) -> Iterator[int]:
+    """A network device whose packets come out of the file that this is."""
+    file = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK)
+    try:
+        fcntl.ioctl(file, _TUNSETIFF, struct.pack("16sH", name.encode(), _IFF_TUN | _IFF_NO_PI))
+        yield file
+    finally:
+        os.close(file)
+
+
+async def _carry(near: int, far: int, seconds: float) -> None:
+    loop = asyncio.get_running_loop()
+
+    def take(source: int, target: int) -> None:
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                packet = os.read(source, _PACKET)
+                loop.call_later(seconds, _put, target, packet)
+
+    loop.add_reader(near, take, near, far)
+    loop.add_reader(far, take, far, near)
+    await asyncio.Event().wait()
+
+
+def _put(target: int, packet: bytes) -> None:
+    with contextlib.suppress(OSError):  # what is lost is sent again
+        os.write(target, packet)
+
+
+def _ip(*argv: str) -> None:
+    subprocess.run(("/sbin/ip", *argv), check=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
