@@ -87,13 +87,9 @@ def test_the_timer_saves_runs_and_the_next_one_shows_a_new_fault(
 
 def test_cron_saves_runs(lab: Lab, control: Machine) -> None:
     """By a real cron, which runs beside systemd as it would run where there is none."""
-    done = control.run(
-        (
-            "sh",
-            "-c",
-            "dpkg -i /opt/packages/cron/cron-*.deb /opt/packages/cron/cron_*.deb >&2; systemctl start cron",
-        )
-    )
+    packages = "/opt/packages/cron"
+    install = f"dpkg -i {packages}/cron-*.deb {packages}/cron_*.deb && systemctl start cron"
+    done = control.run(("sh", "-c", install))
     assert done.returncode == 0, done.stdout + done.stderr
     how = {"mailwitness_schedule_by": "cron"}
     try:

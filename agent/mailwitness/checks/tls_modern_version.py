@@ -1,4 +1,4 @@
-"""At least one protocol version is offered that the policy still takes."""
+"""A protocol version is offered that the policy still takes, and each one that it requires."""
 
 from mailwitness.evidence.probe import VERSIONS
 from mailwitness.policy.check import Case, Check, Remedy, Scope
@@ -12,6 +12,15 @@ def _judge(case: Case) -> Verdict:
     minimum = case.profile.tls.minimum
     wanted = VERSIONS[VERSIONS.index(minimum) :]
     accepted = [version for version in wanted if version in session.accepted_versions]
+    lacking = [
+        version for version in case.profile.tls.required if not known(session.accepts(version))
+    ]
+    if accepted and lacking:
+        return failed(
+            f"{', '.join(lacking)} is required and not accepted",
+            [case.says(f"accepts {', '.join(accepted)} and not {', '.join(lacking)}")],
+            Severity.MEDIUM,
+        )
     if accepted:
         best = accepted[-1]
         grade = case.profile.tls.grade(best)
@@ -27,9 +36,10 @@ def _judge(case: Case) -> Verdict:
 
 CHECK = Check(
     id="tls-modern-version",
-    title="No current TLS version is offered",
+    title="No TLS version that the policy asks for is offered",
     severity=Severity.HIGH,
-    rationale="Clients that keep to the policy cannot connect at all.",
+    rationale="Clients that keep to the policy cannot connect at all; where they still can, it is "
+    "by a version that the policy has replaced.",
     references=("RFC 9325 §3.1.1", "RFC 8997"),
     scope=Scope.LOOK,
     judge=_judge,

@@ -28,13 +28,17 @@ class Tls:
     forbidden: tuple[str, ...]  # none of these may be offered
     phase_out: tuple[str, ...] = ()  # still allowed, and to be given up: a failure of low severity
     good: tuple[str, ...] = ()  # where a document grades what it allows: the best of it
+    required: tuple[str, ...] = ()  # each of these must be offered
 
     def __post_init__(self) -> None:
-        for version in (self.minimum, *self.forbidden, *self.phase_out, *self.good):
+        named = (self.minimum, *self.forbidden, *self.phase_out, *self.good, *self.required)
+        for version in named:
             if version not in VERSIONS:
                 raise ValueError(f"{version!a} is none of {', '.join(VERSIONS)}")
-        if self.minimum in self.forbidden:
-            raise ValueError(f"minimum: {self.minimum} is forbidden")
+        for key, versions in (("minimum", (self.minimum,)), ("required", self.required)):
+            for version in versions:
+                if version in self.forbidden:
+                    raise ValueError(f"{key}: {version} is forbidden")
 
     def grade(self, version: str) -> str:
         """A word for a version, in the document's own grades where it has them; else nothing."""
