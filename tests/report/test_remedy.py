@@ -107,10 +107,13 @@ def test_hostile_text_stays_a_comment(report: dict[str, Any]) -> None:
     for host in hostile["hosts"]:
         for finding in host["findings"]:
             finding["detail"] = attack
-            for remedy in finding["remedies"]:
-                remedy["text"] = attack
     names = [host["name"] for host in report["hosts"]]
     assert yaml.safe_load(playbook(hostile, names)) == yaml.safe_load(playbook(report, names))
+    for host in hostile["hosts"]:
+        for finding in host["findings"]:
+            for remedy in finding["remedies"]:
+                remedy["text"] = attack
+    assert yaml.safe_load(playbook(hostile, names)) == []  # none is what a check says
 
 
 def test_a_host_that_is_not_in_the_report(path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -221,6 +221,7 @@ def _by_postfix(host: HostEvidence, postfix: Postfix, service: PostfixService) -
         files=postfix.configuration.files,
         daemon=postfix.daemon,
         library=library,
+        instance="" if postfix is host.postfix else postfix.config_directory,
     )
 
 

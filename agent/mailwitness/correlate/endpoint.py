@@ -82,6 +82,7 @@ class Configured:
     files: tuple[ConfigurationFile, ...]
     daemon: Daemon | Missing | None
     library: TlsLibrary | Missing
+    instance: str = ""  # of Postfix, the folder of one that is not the default one
 
     @property
     def tls(self) -> TlsUse | Missing:

@@ -1,5 +1,6 @@
 """Asks every check of every subject, and turns whatever comes of it into findings."""
 
+import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -111,21 +112,21 @@ def _of_subject(
             policies=tuple(policies),
             remedies=(
                 *advice,
-                *(
-                    remedy
-                    for remedy in remedies
-                    if remedy.fits(host.software) and _is_for(remedy, endpoint)
-                ),
+                *_of_port((each for each in remedies if each.fits(host.software)), endpoint),
             ),
         )
 
 
-def _is_for(remedy: Remedy, endpoint: Endpoint | None) -> bool:
-    """Whether it is for the product that is configured for this port, where one is known."""
+def _of_port(remedies: Iterable[Remedy], endpoint: Endpoint | None) -> Iterator[Remedy]:
+    """Those for the product that is configured for this port, where one is known."""
     setting = endpoint.configured if endpoint else None
-    if not isinstance(setting, Configured) or not remedy.product:
-        return True
-    return remedy.product == setting.product
+    for remedy in remedies:
+        if not isinstance(setting, Configured) or not remedy.product:
+            yield remedy
+        elif remedy.product == setting.product:
+            # postconf(1) and postfix(1) go by it where they are told no folder.
+            here = f"export MAIL_CONFIG={shlex.quote(setting.instance)}\n"
+            yield replace(remedy, text=here + remedy.text) if setting.instance else remedy
 
 
 def _verdict(case: Case, check: Check) -> Verdict:

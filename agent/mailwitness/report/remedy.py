@@ -73,14 +73,16 @@ def _plan(host: Json) -> _Plan:
             continue
         why = f"{finding['check']} {finding['endpoint'] or ''}".strip()
         product = products.get(finding["endpoint"])
-        stated = {(each["product"], each["versions"]) for each in finding["remedies"]}
+        stated = {(each["product"], each["versions"], each["text"]) for each in finding["remedies"]}
         check = by_id.get(finding["check"])
         fitting = [
             remedy
             for remedy in (check.remedies if check else ())
-            if remedy.product == product and (remedy.product, remedy.versions) in stated
+            if remedy.product == product
+            and (remedy.product, remedy.versions, remedy.text) in stated
         ]
-        # More than one fits where the version is not known: somebody must look.
+        # More than one fits where the version is not known, and none where the text is for another
+        # instance of Postfix than the one that a playbook sets: somebody must look.
         if len(fitting) == 1 and fitting[0].by_playbook:
             _add(plan, fitting[0], why)
         else:
