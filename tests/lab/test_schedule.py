@@ -88,8 +88,8 @@ def test_the_timer_saves_runs_and_the_next_one_shows_a_new_fault(
 def test_cron_saves_runs(lab: Lab, control: Machine) -> None:
     """By a real cron, which runs beside systemd as it would run where there is none."""
     packages = "/opt/packages/cron"
-    install = f"dpkg -i {packages}/cron-*.deb {packages}/cron_*.deb && systemctl start cron"
-    done = control.run(("sh", "-c", install))
+    install = f"dpkg -i {packages}/cron-*.deb && dpkg -i {packages}/cron_*.deb"
+    done = control.run(("sh", "-e", "-c", f"{install} && systemctl restart cron"))
     assert done.returncode == 0, done.stdout + done.stderr
     how = {"mailwitness_schedule_by": "cron"}
     try:
