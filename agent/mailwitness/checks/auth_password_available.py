@@ -1,7 +1,7 @@
 """User name and password are taken, inside TLS."""
 
 from mailwitness.correlate.login import password_logins
-from mailwitness.policy.check import Case, Check, Remedy, Scope
+from mailwitness.policy.check import SERVICE, Case, Check, Remedy, Scope
 from mailwitness.policy.outcome import Severity, Verdict, failed, known, not_applicable, passed
 
 
@@ -37,9 +37,11 @@ CHECK = Check(
         Remedy(
             "postfix",
             "",
-            "postconf -P 'submission/inet/smtpd_sasl_auth_enable=yes' and the same for "
-            "submissions/inet; with Dovecot's logins: postconf -e smtpd_sasl_type=dovecot "
-            "smtpd_sasl_path=private/auth; postfix check && postfix reload",
+            f"postconf -P '{SERVICE}/smtpd_sasl_auth_enable=yes'; postfix check && postfix reload\n"
+            "Where the logins are Dovecot's, before that: "
+            "postconf -e smtpd_sasl_type=dovecot smtpd_sasl_path=private/auth",
+            settings=(f"-P '{SERVICE}/smtpd_sasl_auth_enable=yes'",),
+            proven=("Debian 12",),
         ),
     ),
 )

@@ -144,7 +144,15 @@ CHECK = Check(
     ),
     relay_severity=Severity.MEDIUM,
     remedies=(
-        Remedy("dovecot", "", "doveconf -n >/dev/null && doveadm reload"),
-        Remedy("postfix", "", "postfix check && postfix reload"),
+        Remedy(
+            "dovecot",
+            "",
+            "doveconf -n >/dev/null && doveadm reload",
+            reload=True,
+            proven=("Debian 12",),
+        ),
+        Remedy(
+            "postfix", "", "postfix check && postfix reload", reload=True, proven=("Debian 12",)
+        ),
     ),
 )

@@ -62,7 +62,7 @@ CHECK = Check(
     views=("running", "configured"),
     relay_severity=Severity.MEDIUM,
     remedies=(
-        Remedy("dovecot", "", "doveconf -n >/dev/null && doveadm reload"),
-        Remedy("postfix", "", "postfix check && postfix reload"),
+        Remedy("dovecot", "", "doveconf -n >/dev/null && doveadm reload", reload=True),
+        Remedy("postfix", "", "postfix check && postfix reload", reload=True),
     ),
 )

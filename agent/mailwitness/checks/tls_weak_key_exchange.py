@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from mailwitness.checks._negotiated import in_versions, negotiated, nothing_more
 from mailwitness.evidence.probe import Negotiation
-from mailwitness.policy.check import Case, Check, Remedy, Scope
+from mailwitness.policy.check import SERVICE, Case, Check, Remedy, Scope
 from mailwitness.policy.outcome import Severity, Verdict, failed, few, not_applicable, passed
 from mailwitness.policy.profile import KeyExchange
 
@@ -58,6 +58,9 @@ _WORDS = {
     "ECDH_anon": "ECDH without authentication",
 }
 
+_EXCLUDED = "smtpd_tls_exclude_ciphers=aNULL,kRSA"
+_LISTED = "tls_medium_cipherlist=HIGH:@STRENGTH:@SECLEVEL=2"
+
 CHECK = Check(
     id="tls-weak-key-exchange",
     title="Weak key exchange is accepted",
@@ -82,14 +85,19 @@ CHECK = Check(
             ">=2.3",
             "ssl_cipher_list = ECDHE+AESGCM:ECDHE+CHACHA20:@SECLEVEL=2\n"
             "Then: doveconf -n >/dev/null && doveadm reload",
+            settings=("ssl_cipher_list = ECDHE+AESGCM:ECDHE+CHACHA20:@SECLEVEL=2",),
+            after=("certificate-weak-key",),  # the level would refuse it
+            proven=("Debian 11", "Debian 12", "Debian 13"),
         ),
         Remedy(
             "postfix",
             "",
-            "For the submission services alone, port 25 has to take what it gets:\n"
-            "postconf -P 'submission/inet/smtpd_tls_exclude_ciphers=aNULL,kRSA' "
-            "'submission/inet/tls_medium_cipherlist=HIGH:@STRENGTH:@SECLEVEL=2'; "
-            "the same for the service of port 465; postfix check && postfix reload",
+            # Of this service alone: port 25 has to take what it gets.
+            f"postconf -P '{SERVICE}/{_EXCLUDED}' '{SERVICE}/{_LISTED}'; "
+            "postfix check && postfix reload",
+            settings=(f"-P '{SERVICE}/{_EXCLUDED}'", f"-P '{SERVICE}/{_LISTED}'"),
+            after=("certificate-weak-key",),
+            proven=("Debian 12", "Debian 13"),
         ),
     ),
 )

@@ -1,7 +1,8 @@
 """A check: an object that says what it asks and why, and a pure function that answers."""
 
+import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from packaging.specifiers import SpecifierSet
@@ -29,6 +30,9 @@ class Scope(Enum):
 # What stands in a remedy for files on the host that only its reader can name: a certificate with
 # its intermediates, and the key to it.
 NEW_CHAIN, NEW_KEY = "/path/fullchain.pem", "/path/privkey.pem"
+# And for the service of Postfix's master.cf that has the port.
+SERVICE = "SERVICE/inet"
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9_.:\[\]-]+")
 
 
 @dataclass(frozen=True)
@@ -46,12 +50,23 @@ class Remedy:
     settings: tuple[str, ...] = ()
     reload: bool = False
     restart: bool = False  # and started with the host from now on
+    after: tuple[str, ...] = ()  # failures of these checks have to be cured first
     proven: tuple[str, ...] = ()  # the releases on which a lab host was cured by it
 
     @property
     def by_playbook(self) -> bool:
         """Whether `mailwitness remedy` can write it as tasks."""
         return bool(self.settings) or self.reload or self.restart
+
+    def of_service(self, name: str) -> "Remedy":
+        """The same for this service; of one with a strange name the reader has to fill it in."""
+        if not _PLAIN_NAME.fullmatch(name):
+            return self
+        return replace(
+            self,
+            text=self.text.replace(SERVICE, f"{name}/inet"),
+            settings=tuple(setting.replace(SERVICE, f"{name}/inet") for setting in self.settings),
+        )
 
     def fits(self, software: tuple[Software, ...]) -> bool:
         """Whether the host has this product in such a version; what is unknown fits."""

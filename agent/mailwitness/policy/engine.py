@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from mailwitness.correlate.endpoint import RELAY_PORT, Configured, Endpoint
 from mailwitness.correlate.host import Host
+from mailwitness.evidence.host import PostfixService
 from mailwitness.evidence.missing import Missing
 from mailwitness.policy.check import Case, Check, Remedy, Scope
 from mailwitness.policy.outcome import NotKnownError, Outcome, Severity, Verdict
@@ -124,9 +125,17 @@ def _of_port(remedies: Iterable[Remedy], endpoint: Endpoint | None) -> Iterator[
         if not isinstance(setting, Configured) or not remedy.product:
             yield remedy
         elif remedy.product == setting.product:
-            # postconf(1) and postfix(1) go by it where they are told no folder.
-            here = f"export MAIL_CONFIG={shlex.quote(setting.instance)}\n"
-            yield replace(remedy, text=here + remedy.text) if setting.instance else remedy
+            yield _of_listener(remedy, setting)
+
+
+def _of_listener(remedy: Remedy, setting: Configured) -> Remedy:
+    """With the service of Postfix, and the instance where it is not the default one."""
+    if isinstance(setting.listener, PostfixService):
+        remedy = remedy.of_service(setting.listener.name)
+    if setting.instance:  # postconf(1) and postfix(1) go by it where they are told no folder
+        here = f"export MAIL_CONFIG={shlex.quote(setting.instance)}\n"
+        remedy = replace(remedy, text=here + remedy.text)
+    return remedy
 
 
 def _verdict(case: Case, check: Check) -> Verdict:

@@ -68,22 +68,26 @@ def _plan(host: Json) -> _Plan:
     plan = _Plan()
     by_id = {check.id: check for check in all_checks()}
     products = {endpoint["id"]: _product(endpoint) for endpoint in host["endpoints"]}
+    services = {endpoint["id"]: _service(endpoint) for endpoint in host["endpoints"]}
+    failing = {each["check"] for each in host["findings"] if each["outcome"] == "fail"}
     for finding in host["findings"]:
         if finding["outcome"] != "fail" or finding["causes"]:
             continue
-        why = f"{finding['check']} {finding['endpoint'] or ''}".strip()
-        product = products.get(finding["endpoint"])
+        where = finding["endpoint"] or ""
+        why = f"{finding['check']} {where}".strip()
+        product = products.get(where)
         stated = {(each["product"], each["versions"], each["text"]) for each in finding["remedies"]}
         check = by_id.get(finding["check"])
+        remedies = check.remedies if check else ()
         fitting = [
             remedy
-            for remedy in (check.remedies if check else ())
+            for remedy in (each.of_service(services.get(where, "")) for each in remedies)
             if remedy.product == product
             and (remedy.product, remedy.versions, remedy.text) in stated
         ]
         # More than one fits where the version is not known, and none where the text is for another
         # instance of Postfix than the one that a playbook sets: somebody must look.
-        if len(fitting) == 1 and fitting[0].by_playbook:
+        if len(fitting) == 1 and fitting[0].by_playbook and not failing & {*fitting[0].after}:
             _add(plan, fitting[0], why)
         else:
             texts = [e["text"] for e in finding["remedies"] if e["product"] in (product, "")]
@@ -97,6 +101,12 @@ def _product(endpoint: Json) -> str:
     if "product" in configured:
         return str(configured["product"])
     return "postfix" if endpoint["protocol"] == "smtp" else "dovecot"
+
+
+def _service(endpoint: Json) -> str:
+    """Of master.cf, as the source of a port of Postfix has it."""
+    source = str(endpoint["configured"].get("source", ""))
+    return source.rpartition(", service ")[2].removesuffix("/inet")
 
 
 def _add(plan: _Plan, remedy: Remedy, why: str) -> None:
