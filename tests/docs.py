@@ -125,8 +125,8 @@ def _remedies(check: Check) -> Iterator[str]:
         yield f"```\n{remedy.text}\n```"
     if check.advise:
         yield (
-            "Built for each host from what it lacks, in the tool that it uses "
-            "(not proven on a lab host)."
+            "Built for each host from what is found there, in the tool that it uses; applied "
+            f"{check.advice_tried}."
         )
     elif not check.remedies:
         yield "What it finds says what to do; there is no standing remedy, and none is proven."

@@ -14,6 +14,7 @@ from mailwitness.policy.check import Case, Remedy
 
 Tool = Literal["ufw", "firewalld", "csf", "shorewall", "iptables", "nft"]
 
+TRIED = "on real packet filters of each tool (`tests/firewall/kernel/remedied.py`)"
 MOST = 16  # networks that a remedy spells out
 _IPV6 = ":"
 

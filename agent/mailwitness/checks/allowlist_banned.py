@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from mailwitness.checks._allowlists import is_ban, lists, settled, witnesses
 from mailwitness.checks._availability import AVAILABILITY, nobody_gets_through
+from mailwitness.checks._firewall_remedies import TRIED
 from mailwitness.correlate.allowlist import sources
 from mailwitness.correlate.gates import mail_bans
 from mailwitness.evidence.host import HostEvidence
@@ -78,6 +79,7 @@ CHECK = Check(
     scope=Scope.ENDPOINT,
     judge=_judge,
     advise=_advise,
+    advice_tried=TRIED,
     always=True,
     explains=(Explains(AVAILABILITY, when=nobody_gets_through),),
     views=("filtered",),

@@ -2,7 +2,7 @@
 
 from mailwitness.checks._allowlists import is_ban, lists, not_known, settled, witnesses
 from mailwitness.checks._availability import AVAILABILITY, nobody_gets_through
-from mailwitness.checks._firewall_remedies import admit
+from mailwitness.checks._firewall_remedies import TRIED, admit
 from mailwitness.correlate.allowlist import Access, ListAnswer
 from mailwitness.firewall.verdict import Answer
 from mailwitness.policy.check import Case, Check, Explains, Remedy, Scope
@@ -59,6 +59,7 @@ CHECK = Check(
     scope=Scope.ENDPOINT,
     judge=_judge,
     advise=_advise,
+    advice_tried=TRIED,
     always=True,
     explains=(Explains(AVAILABILITY, when=nobody_gets_through),),
     views=("filtered",),

@@ -1,7 +1,7 @@
 """A port that is meant for its allowlists alone admits nobody else."""
 
 from mailwitness.checks._allowlists import lists, not_known, settled, witnesses
-from mailwitness.checks._firewall_remedies import shut
+from mailwitness.checks._firewall_remedies import TRIED, shut
 from mailwitness.correlate.allowlist import ListAnswer
 from mailwitness.firewall.verdict import Answer
 from mailwitness.policy.check import Case, Check, Remedy, Scope
@@ -50,6 +50,7 @@ CHECK = Check(
     scope=Scope.ENDPOINT,
     judge=_judge,
     advise=_advise,
+    advice_tried=TRIED,
     always=True,
     views=("filtered",),
 )

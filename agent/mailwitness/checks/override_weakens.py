@@ -7,7 +7,7 @@ from mailwitness.checks._versions import named_in
 from mailwitness.correlate.endpoint import RELAY_PORT, Configured
 from mailwitness.evidence.missing import Missing
 from mailwitness.host.postfix_ciphers import enforces_tls
-from mailwitness.policy.check import Case, Check, Explains, Remedy, Scope
+from mailwitness.policy.check import SERVICE, Case, Check, Explains, Remedy, Scope
 from mailwitness.policy.outcome import (
     Severity,
     Verdict,
@@ -148,6 +148,16 @@ def _main_keeps_passwords_in_tls(case: Case, _: Verdict) -> bool:
     )
 
 
+def _advise(case: Case) -> tuple[Remedy, ...]:
+    """What takes the weaker settings of this service of Postfix away."""
+    setting = case.endpoint.configured
+    if not isinstance(setting, Configured) or setting.product != "postfix":
+        return ()
+    names = _weaker(case.endpoint.port, setting.main, setting.settings)
+    words = " ".join(f"'{SERVICE}/{name}'" for name in names)
+    return (Remedy("postfix", "", f"postconf -PX {words} && postfix check && postfix reload"),)
+
+
 CHECK = Check(
     id="override-weakens",
     title="A setting of one listener is weaker than the main one",
@@ -161,17 +171,13 @@ CHECK = Check(
     scope=Scope.ENDPOINT,
     judge=_judge,
     always=True,
+    advise=_advise,
+    advice_tried="on a lab host with Debian 13 (`tests/lab/test_remedy.py`)",
     explains=(
         Explains(("tls-legacy-version",), when=_main_refuses),
         Explains(("auth-cleartext", "tls-required"), when=_main_keeps_passwords_in_tls),
     ),
     remedies=(
-        Remedy(
-            "postfix",
-            "",
-            "postconf -P    # lists the overrides; then, for SERVICE and SETTING of the witness:\n"
-            "postconf -PX SERVICE/inet/SETTING && postfix check && postfix reload",
-        ),
         Remedy(
             "dovecot",
             "",

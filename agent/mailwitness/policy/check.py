@@ -159,6 +159,7 @@ class Check:
     remedies: tuple[Remedy, ...] = ()
     # Remedies that name what this very host lacks, beside the standing ones.
     advise: Callable[[Case], tuple[Remedy, ...]] | None = None
+    advice_tried: str = ""  # where it was applied, for the check's page
     # Asked whatever the policy: what the witnesses disagree on is wrong by every policy.
     always: bool = False
     # The witnesses that can tell. A host's look at itself is none of how it treats strangers.

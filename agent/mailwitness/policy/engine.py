@@ -111,9 +111,8 @@ def _of_subject(
             endpoint=endpoint,
             verdict=verdict,
             policies=tuple(policies),
-            remedies=(
-                *advice,
-                *_of_port((each for each in remedies if each.fits(host.software)), endpoint),
+            remedies=tuple(
+                _of_port((*advice, *(e for e in remedies if e.fits(host.software))), endpoint)
             ),
         )
 
