@@ -80,6 +80,22 @@ def test_a_security_level_waits_for_the_key_that_it_would_refuse(report: dict[st
     assert "submission/inet/tls_medium_cipherlist" in text.replace(comments(text), "")
 
 
+def test_a_service_of_a_strange_name_is_left_to_a_hand(report: dict[str, Any]) -> None:
+    (neglected,) = (host for host in report["hosts"] if host["name"] == "neglected")
+    strange = "{{ lookup('pipe', 'id') }}"
+    for endpoint in neglected["endpoints"]:
+        source = endpoint["configured"].get("source")
+        if source:
+            endpoint["configured"]["source"] = source.replace("submission/inet", f"{strange}/inet")
+    for finding in neglected["findings"]:
+        for remedy in finding["remedies"]:
+            remedy["text"] = remedy["text"].replace("submission/inet", "SERVICE/inet")
+    text = playbook(report, ["neglected"])
+    assert "auth-password-available submission:587" in comments(text)
+    assert "SERVICE" not in text.replace(comments(text), "")
+    assert "lookup" not in text
+
+
 def test_files_that_only_the_reader_can_name_are_asked_for(report: dict[str, Any]) -> None:
     text = playbook(report, ["legacy"])
     (play,) = yaml.safe_load(text)

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from mailwitness.checks import all_checks
-from mailwitness.policy.check import NEW_CHAIN, NEW_KEY, Remedy
+from mailwitness.policy.check import NEW_CHAIN, NEW_KEY, SERVICE, Remedy
 from mailwitness.report.text import printable
 
 _HEAD = """\
@@ -87,7 +87,7 @@ def _plan(host: Json) -> _Plan:
         ]
         # More than one fits where the version is not known, and none where the text is for another
         # instance of Postfix than the one that a playbook sets: somebody must look.
-        if len(fitting) == 1 and fitting[0].by_playbook and not failing & {*fitting[0].after}:
+        if len(fitting) == 1 and _can_be_written(fitting[0], failing):
             _add(plan, fitting[0], why)
         else:
             texts = [e["text"] for e in finding["remedies"] if e["product"] in (product, "")]
@@ -101,6 +101,11 @@ def _product(endpoint: Json) -> str:
     if "product" in configured:
         return str(configured["product"])
     return "postfix" if endpoint["protocol"] == "smtp" else "dovecot"
+
+
+def _can_be_written(remedy: Remedy, failing: set[str]) -> bool:
+    named = not any(SERVICE in setting for setting in remedy.settings)
+    return remedy.by_playbook and named and not failing & {*remedy.after}
 
 
 def _service(endpoint: Json) -> str:
