@@ -194,7 +194,7 @@ def _watched(addresses: Sequence[str]) -> tuple[Cost, int, int]:
             if done:
                 process.returncode = os.waitstatus_to_exitcode(status)
                 break
-            open_now = Counter(_connected())
+            open_now = Counter(there for _, there in set(_connected()))
             most = max(most, *open_now.values(), 0)
             at_most = max(at_most, open_now.total())
             time.sleep(0.02)
@@ -202,12 +202,15 @@ def _watched(addresses: Sequence[str]) -> tuple[Cost, int, int]:
     return Cost(time.monotonic() - begun, usage.ru_maxrss / 1024), most, at_most
 
 
-def _connected() -> Iterator[str]:
-    """The address of each connection to the port that is open, as the kernel has it."""
+def _connected() -> Iterator[tuple[str, str]]:
+    """Both ends of each connection to the port that is open, as the kernel has it.
+
+    It may tell one twice, since the table changes while it is read.
+    """
     for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
-        _, _, there, state, *_ = line.split()
+        _, here, there, state, *_ = line.split()
         if state == _ESTABLISHED and there.endswith(f":{_PORT:04X}"):
-            yield there
+            yield here, there
 
 
 @contextlib.contextmanager
