@@ -9,7 +9,6 @@ from typing import Optional
 from mailwitness import __version__
 from mailwitness.evidence.codec import dumps
 from mailwitness.evidence.run import DEFAULT_PORTS
-from mailwitness.host.inspect import Request, inspect
 from mailwitness.probe.limits import DEFAULT_LIMITS
 from mailwitness.probe.observe import Depth, Endpoint, observe
 from mailwitness.probe.run import Manner, probe
@@ -70,7 +69,8 @@ def _parser() -> argparse.ArgumentParser:
     probe.add_argument(
         "--brief",
         action="store_true",
-        help="ask for versions and chains alone: nine connections to a port, not fifty and more",
+        help="ask for versions and chains alone: nine connections to a port, or two dozen where "
+        "refusals are mere closings, not fifty and more",
     )
     for command in (inspect, probe):
         command.add_argument(
@@ -87,6 +87,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _inspect(arguments: argparse.Namespace) -> None:
+    # Half of what starting takes, and a probe has no use for it.
+    from mailwitness.host.inspect import Request, inspect  # noqa: PLC0415
+
     names = tuple(arguments.name)
     ports = tuple(arguments.port or DEFAULT_PORTS)
     request = Request(arguments.host, arguments.address, ports, arguments.sudo)
