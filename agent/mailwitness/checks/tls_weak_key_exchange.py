@@ -60,6 +60,9 @@ _WORDS = {
 
 _EXCLUDED = "smtpd_tls_exclude_ciphers=aNULL,kRSA"
 _LISTED = "tls_medium_cipherlist=HIGH:@STRENGTH:@SECLEVEL=2"
+# SSL_CTX_set_security_level(3): no RSA key of less than 2048 bits at level 2.
+_FIRST = "certificate-weak-key"
+_BEFORE = f"The level refuses the key that {_FIRST} may name: replace that first."
 
 CHECK = Check(
     id="tls-weak-key-exchange",
@@ -84,9 +87,9 @@ CHECK = Check(
             "dovecot",
             ">=2.3",
             "ssl_cipher_list = ECDHE+AESGCM:ECDHE+CHACHA20:@SECLEVEL=2\n"
-            "Then: doveconf -n >/dev/null && doveadm reload",
+            f"Then: doveconf -n >/dev/null && doveadm reload\n{_BEFORE}",
             settings=("ssl_cipher_list = ECDHE+AESGCM:ECDHE+CHACHA20:@SECLEVEL=2",),
-            after=("certificate-weak-key",),  # the level would refuse it
+            after=(_FIRST,),
             proven=("Debian 11", "Debian 12", "Debian 13"),
         ),
         Remedy(
@@ -94,9 +97,9 @@ CHECK = Check(
             "",
             # Of this service alone: port 25 has to take what it gets.
             f"postconf -P '{SERVICE}/{_EXCLUDED}' '{SERVICE}/{_LISTED}'; "
-            "postfix check && postfix reload",
+            f"postfix check && postfix reload\n{_BEFORE}",
             settings=(f"-P '{SERVICE}/{_EXCLUDED}'", f"-P '{SERVICE}/{_LISTED}'"),
-            after=("certificate-weak-key",),
+            after=(_FIRST,),
             proven=("Debian 12", "Debian 13"),
         ),
     ),
