@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -52,7 +53,10 @@ def spread(work: Callable[[_T], _R], items: Sequence[_T]) -> Iterator[_R]:
 
 
 def _processors() -> int:
-    return len(os.sched_getaffinity(0))  # those that this process may use
+    """Those that this process may use."""
+    if sys.platform != "linux":  # system libraries of macOS do not survive a fork: CPython 33725
+        return 1
+    return len(os.sched_getaffinity(0))
 
 
 _work: Callable[[Any], Any]
