@@ -13,6 +13,7 @@ from mailwitness.policy.outcome import NotKnownError, Outcome, Severity, Verdict
 from mailwitness.policy.profile import Profile
 from mailwitness.policy.waiver import State, Waiver
 
+_DAEMONS = ("dovecot", "postfix")
 # How the reason begins of a check that had no conversation to judge.
 NO_CONNECTION = "no connection came about: "
 
@@ -118,11 +119,11 @@ def _of_subject(
 
 
 def _of_port(remedies: Iterable[Remedy], endpoint: Endpoint | None) -> Iterator[Remedy]:
-    """Those for the product that is configured for this port, where one is known."""
+    """Those for the daemon that is configured for this port, where one is known."""
     setting = endpoint.configured if endpoint else None
     for remedy in remedies:
-        if not isinstance(setting, Configured) or not remedy.product:
-            yield remedy
+        if not isinstance(setting, Configured) or remedy.product not in _DAEMONS:
+            yield remedy  # for any product, or by the tool that writes the packet filter
         elif remedy.product == setting.product:
             yield _of_listener(remedy, setting)
 
