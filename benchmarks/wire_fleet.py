@@ -21,15 +21,15 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tabulate import tabulate
 from tests.probe.matrix import make_keys
 
+from benchmarks.wire_speed import AGENT, Cost, run
 from mailwitness.evidence.probe import VERSIONS
 
-_AGENT = "import sys; from mailwitness.agent import main; sys.exit(main())"
 _SSLYZE = {
     "SSLv2": "ssl_2_0",
     "SSLv3": "ssl_3_0",
@@ -44,12 +44,6 @@ AT_ONCE, FLEET_MEGABYTES = 8, 150
 _ESTABLISHED = "01"  # in /proc/net/tcp
 
 Versions = Mapping[str, frozenset[str]]  # accepted, by HOST:PORT
-
-
-@dataclass(frozen=True)
-class Cost:
-    wall: float
-    megabytes: float
 
 
 def main() -> int:
@@ -97,9 +91,12 @@ def _against(python: str, endpoints: Sequence[str], *, busy: bool) -> bool:
 
 
 def _probed(endpoints: Sequence[str]) -> tuple[Cost, Versions]:
-    cost, output = _run((sys.executable, "-c", _AGENT, "probe", "--brief", *endpoints))
+    with tempfile.TemporaryFile() as output:
+        cost = run((sys.executable, "-c", AGENT, "probe", "--brief", *endpoints), output)
+        output.seek(0)
+        lines = output.read().decode().splitlines()
     found = {}
-    for line in output.splitlines():
+    for line in lines:
         for seen in json.loads(line)["observations"]:
             versions = seen["session"].get("versions", ())
             accepted = frozenset(each["version"] for each in versions if each["accepted"] is True)
@@ -112,7 +109,7 @@ def _scanned(python: str, endpoints: Sequence[str]) -> tuple[Cost, Versions]:
     how = ("--tlsv1_3", "--starttls=auto")
     with tempfile.NamedTemporaryFile() as file:
         argv = (python, "-m", "sslyze", *versions, *how, f"--json_out={file.name}", *endpoints)
-        cost, _ = _run(argv)
+        cost = run(argv)
         results = json.loads(Path(file.name).read_text())["server_scan_results"]
     found = {}
     for each in results:
@@ -128,17 +125,6 @@ def _scanned(python: str, endpoints: Sequence[str]) -> tuple[Cost, Versions]:
                     if answer["result"]["accepted_cipher_suites"]
                 )
     return cost, found
-
-
-def _run(argv: Sequence[str]) -> tuple[Cost, str]:
-    begun = time.monotonic()
-    with tempfile.TemporaryFile() as output:
-        with subprocess.Popen(argv, stdout=output, stderr=subprocess.DEVNULL) as process:
-            _, _, usage = os.wait4(process.pid, 0)
-            process.returncode = 0
-        output.seek(0)
-        text = output.read().decode()
-    return Cost(time.monotonic() - begun, usage.ru_maxrss / 1024), text
 
 
 @contextlib.contextmanager
@@ -161,7 +147,7 @@ def _fleet(size: int) -> bool:
     with _served(talking), _listening(silent):
         sound, most, at_most = _watched(talking)
         whole, *_ = _watched(addresses)
-        alone, _ = _run(_of_fleet(silent[:1]))
+        alone = run(_of_fleet(silent[:1]))
     rows = [
         ("those that answer", f"{sound.wall:.1f}", f"{sound.megabytes:.0f}"),
         (f"with {_SILENT} that do not", f"{whole.wall:.1f}", f"{whole.megabytes:.0f}"),
@@ -182,24 +168,22 @@ def _fleet(size: int) -> bool:
 
 
 def _of_fleet(addresses: Sequence[str]) -> tuple[str, ...]:
-    return (sys.executable, "-c", _AGENT, "probe", "--brief", "--port", str(_PORT), *addresses)
+    return (sys.executable, "-c", AGENT, "probe", "--brief", "--port", str(_PORT), *addresses)
 
 
 def _watched(addresses: Sequence[str]) -> tuple[Cost, int, int]:
     """The cost, the connections to one host that were open at once, and those to all of them."""
-    begun, most, at_most = time.monotonic(), 0, 0
-    with subprocess.Popen(_of_fleet(addresses), stdout=subprocess.DEVNULL) as process:
-        while True:
-            done, status, usage = os.wait4(process.pid, os.WNOHANG)
-            if done:
-                process.returncode = os.waitstatus_to_exitcode(status)
-                break
+    most = at_most = 0
+    with tempfile.TemporaryFile() as output, ThreadPoolExecutor() as aside:
+        running = aside.submit(run, _of_fleet(addresses), output)
+        while not running.done():
             open_now = Counter(there for _, there in set(_connected()))
             most = max(most, *open_now.values(), 0)
             at_most = max(at_most, open_now.total())
             time.sleep(0.02)
-    assert process.returncode == 0
-    return Cost(time.monotonic() - begun, usage.ru_maxrss / 1024), most, at_most
+        output.seek(0)
+        assert sum(1 for _ in output) == len(addresses)
+    return running.result(), most, at_most
 
 
 def _connected() -> Iterator[tuple[str, str]]:

@@ -16,10 +16,11 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from tabulate import tabulate
 
-_AGENT = "import sys; from mailwitness.agent import main; sys.exit(main())"
+AGENT = "import sys; from mailwitness.agent import main; sys.exit(main())"
 RUNS = 3
 SMTP, IMAP, POP3 = (25, 587), (143,), (110,)
 # Goals: our brief look against sslyze's versions and testssl.sh -p, our full one against all.
@@ -44,9 +45,9 @@ def opened() -> int:
     return int(values[names.index("ActiveOpens")])
 
 
-def run(argv: Sequence[str]) -> Cost:
+def run(argv: Sequence[str], output: int | IO[bytes] = subprocess.DEVNULL) -> Cost:
     connections, begun = opened(), time.monotonic()
-    with subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+    with subprocess.Popen(argv, stdout=output, stderr=subprocess.DEVNULL) as process:
         _, _, usage = os.wait4(process.pid, 0)
         process.returncode = 0
     return Cost(
@@ -67,7 +68,7 @@ def median(costs: Sequence[Cost]) -> Cost:
 
 
 def commands(host: str, port: int, peers: argparse.Namespace) -> dict[str, list[str]]:
-    ours = [sys.executable, "-c", _AGENT, "probe", "--port", str(port)]
+    ours = [sys.executable, "-c", AGENT, "probe", "--port", str(port)]
     found = {"brief": [*ours, "--brief", host], "full": [*ours, host]}
     starttls = {**dict.fromkeys(SMTP, "smtp"), **dict.fromkeys(IMAP, "imap")}
     upgrade = {**starttls, **dict.fromkeys(POP3, "pop3")}.get(port)

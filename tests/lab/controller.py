@@ -1,5 +1,6 @@
 """A lab host as control node: mailwitness on it, the lab's key, an inventory of another host."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -61,6 +62,11 @@ def controller(lab: Lab, wheels: Path) -> Iterator[Machine]:
         for name in ("id_ed25519", "known_hosts"):
             (home / name).unlink()
         program.unlink()
+
+
+def rows(listing: str) -> int:
+    """How many runs a table of the store's commands has."""
+    return len(re.findall(r"^ *\d+ ", listing, re.MULTILINE))
 
 
 @contextmanager

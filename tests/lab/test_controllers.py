@@ -3,7 +3,6 @@
 import os
 import re
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,7 +11,7 @@ import pytest
 
 from tests.lab import network
 from tests.lab.audit import ROOT, playbook
-from tests.lab.controller import AUDITED, INVENTORY, controller, passwords_in_the_clear
+from tests.lab.controller import AUDITED, INVENTORY, passwords_in_the_clear, rows
 from tests.lab.lab import Lab
 from tests.lab.machine import Machine
 from tests.store import postgres
@@ -23,20 +22,11 @@ EAST = ("plain", "dead")  # what this machine audits, by the playbook
 
 
 @pytest.fixture
-def control(lab: Lab, tmp_path: Path) -> Iterator[Machine]:
-    with controller(lab, tmp_path / "wheels") as machine:
-        yield machine
-
-
-@pytest.fixture
 def store() -> Iterator[str]:
     """A database that every host of the lab reaches."""
     programs = postgres.binaries()
     assert programs is not None, "apt-get install postgresql"
-    with (
-        tempfile.TemporaryDirectory(prefix="mailwitness-postgres-") as folder,
-        postgres.cluster(programs, Path(folder), network.ADDRESSES[0]) as url,
-    ):
+    with postgres.cluster(programs, network.ADDRESSES[0]) as url:
         yield url
 
 
@@ -75,6 +65,6 @@ def test_each_saves_its_hosts_and_neither_misses_those_of_the_other(
     changes = ask("diff")
     assert re.search(rf"^new +{AUDITED} submission:587: auth-cleartext", changes, re.MULTILINE)
     assert not any(name in changes for name in EAST), changes
-    assert len(re.findall(r"^ *\d+ ", ask("runs", "--controller", "west"), re.MULTILINE)) == 2
-    assert len(re.findall(r"^ *\d+ ", ask("history", AUDITED), re.MULTILINE)) == 2
-    assert len(re.findall(r"^ *\d+ ", ask("history", EAST[0]), re.MULTILINE)) == 1
+    assert rows(ask("runs", "--controller", "west")) == 2
+    assert rows(ask("history", AUDITED)) == 2
+    assert rows(ask("history", EAST[0])) == 1

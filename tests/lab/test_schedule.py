@@ -3,26 +3,20 @@
 import re
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.lab.audit import ROOT, playbook
-from tests.lab.controller import AUDITED, CONTROL, INVENTORY, controller, passwords_in_the_clear
+from tests.lab.controller import AUDITED, CONTROL, INVENTORY, passwords_in_the_clear, rows
 from tests.lab.lab import Lab
 from tests.lab.machine import Machine
 
 pytestmark = pytest.mark.lab
 
 FOLDER = "var/lib/mailwitness"
-
-
-@pytest.fixture
-def control(lab: Lab, tmp_path: Path) -> Iterator[Machine]:
-    with controller(lab, tmp_path / "wheels") as machine:
-        yield machine
 
 
 def schedule(lab: Lab, **variables: Any) -> None:
@@ -52,7 +46,7 @@ def ask(machine: Machine, *question: str) -> str:
 
 
 def runs(machine: Machine) -> int:
-    return len(re.findall(r"^ *\d+ ", ask(machine, "runs"), re.MULTILINE))
+    return rows(ask(machine, "runs"))
 
 
 def nothing_is_left_but_the_history(machine: Machine) -> None:

@@ -89,7 +89,8 @@ def test_a_large_fleet_has_an_index_that_leads_to_pages(report: dict[str, Any]) 
     small = host(report, "dead")
     many = [{**small, "name": f"h{number}"} for number in range(ONE_PAGE + 1)]
     index = fleet_page({**report, "hosts": many})
-    assert f'href="{host_page(f"h{ONE_PAGE}")}"' in index
+    assert f'href="hosts/h{ONE_PAGE}.html"' in index
+    assert host_page("h0") == "hosts/h0.html"
     assert 'class="card host"' not in index
 
 

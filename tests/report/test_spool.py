@@ -34,6 +34,8 @@ def test_the_text_and_the_index_need_the_brief_hosts_alone(
         report = {**REPORT, "hosts": hosts}
         assert all_formats()["text"].render(brief(report)) == all_formats()["text"].render(REPORT)
         assert html.fleet_page(report) == html.fleet_page(REPORT)
+        for host, whole in zip(hosts, REPORT["hosts"], strict=True):
+            assert html.one_host(report, host) == html.one_host(REPORT, whole)
         assert len(compact(hosts.brief)) < len(compact(REPORT["hosts"])) / 4
 
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,11 +19,7 @@ def postgresql() -> Iterator[str]:
         if os.environ.get("CI"):
             pytest.fail(reason)
         pytest.skip(reason)
-    # Not below pytest's own folder, which none but root may enter.
-    with (
-        tempfile.TemporaryDirectory(prefix="mailwitness-postgres-") as folder,
-        postgres.cluster(programs, Path(folder)) as url,
-    ):
+    with postgres.cluster(programs) as url:
         yield url
 
 

@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,8 +18,14 @@ def binaries() -> Path | None:
 
 
 @contextmanager
-def cluster(programs: Path, folder: Path, address: str = "") -> Iterator[str]:
-    """The URL of a server that listens while the block runs: on a socket in `folder`, or there."""
+def cluster(programs: Path, address: str = "") -> Iterator[str]:
+    """The URL of a server that listens while the block runs: there, or on a socket of its own."""
+    # Not below pytest's own folder, which none but root may enter.
+    with tempfile.TemporaryDirectory(prefix="mailwitness-postgres-") as folder:
+        yield from _cluster(programs, Path(folder), address)
+
+
+def _cluster(programs: Path, folder: Path, address: str) -> Iterator[str]:
     data, user = folder / "data", None
     if os.geteuid() == 0:  # PostgreSQL refuses to run as root
         user = "postgres"

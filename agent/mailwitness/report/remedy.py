@@ -179,9 +179,12 @@ def _with_files(setting: str) -> str:
     return setting.replace(NEW_CHAIN, "{{ certificate }}").replace(NEW_KEY, "{{ certificate_key }}")
 
 
+# What is to be set to files that nobody has named is left as it is.
+_GIVEN: Json = {"when": "certificate | length > 0"}
+
+
 def _if_given(setting: str) -> Json:
-    """What is to be set to files that nobody has named is left as it is."""
-    return {"when": "certificate | length > 0"} if _needs_files(setting) else {}
+    return _GIVEN if _needs_files(setting) else {}
 
 
 def _files_given() -> Iterator[Json]:
@@ -202,13 +205,13 @@ def _files_given() -> Iterator[Json]:
             "name": f"Read the public key {register.replace('_', ' ')}",
             "ansible.builtin.command": {"argv": argv},
             "register": register,
-            "when": "certificate | length > 0",
+            **_GIVEN,
             **_QUIET,
         }
     yield {
         "name": "See that the certificate is one for the key",
         "ansible.builtin.assert": {"that": "of_certificate.stdout == of_key.stdout", "quiet": True},
-        "when": "certificate | length > 0",
+        **_GIVEN,
     }
 
 
