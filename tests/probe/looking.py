@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import pytest
 
@@ -17,10 +17,12 @@ from mailwitness.evidence.probe import (
 )
 from mailwitness.probe import observe as module
 from mailwitness.probe.answer import NUMBERS
+from mailwitness.probe.conversations import Conversations, Depth, Endpoint, Places
 from mailwitness.probe.enumeration import Answer, negotiation
 from mailwitness.probe.hello import Offer, everything
 from mailwitness.probe.limits import Limits
-from mailwitness.probe.observe import Depth, Endpoint, observe
+from mailwitness.probe.observe import observe
+from mailwitness.probe.questions import Questions
 from mailwitness.probe.sslv2 import SSLV2, HelloOfSslv2, say_hello_of_sslv2
 
 PATIENT = Limits(connect=2, greeting=5, read=5, endpoint=20, pause=0.01, paused=0.3)
@@ -66,16 +68,22 @@ def negotiated(
     connections = 0
 
     async def together() -> tuple[dict[VersionName, Answer], Negotiation]:
-        talks = module.Conversations(limits, asyncio.Semaphore(limits.connections), {})
-        looking = module._Look(talks, Endpoint(address, port, ()), protocol, tls)
+        talks = Conversations(limits, Places(limits.connections), {})
+        questions = Questions(talks, Endpoint(address, port, ()), protocol, tls)
 
         async def ask(offer: Offer) -> Answer:
             nonlocal connections
             connections += 1
-            return await looking._ask(offer)
+            return await questions.ask(offer)
+
+        async def ask_all(offers: Iterable[Offer]) -> list[Answer]:
+            nonlocal connections
+            asked = list(offers)
+            connections += len(asked)
+            return await questions.ask_all(asked)
 
         answers = dict(zip(NUMBERS, [await ask(everything(v)) for v in NUMBERS], strict=True))
-        return answers, await negotiation(ask, answers)
+        return answers, await negotiation(ask, ask_all, answers)
 
     answers, found = asyncio.run(together())
     return answers, found, connections
@@ -83,9 +91,9 @@ def negotiated(
 
 async def accepts_sslv2(port: int, limits: Limits = PATIENT) -> bool:
     """Whether a port with implicit TLS answers the hello of SSL 2.0 in kind."""
-    talks = module.Conversations(limits, asyncio.Semaphore(1), {})
-    looking = module._Look(talks, Endpoint("127.0.0.1", port, ()), "imap", "implicit")
-    answer = await looking._alone(say_hello_of_sslv2)
+    talks = Conversations(limits, Places(limits.connections), {})
+    questions = Questions(talks, Endpoint("127.0.0.1", port, ()), "imap", "implicit")
+    answer = await questions.answer(say_hello_of_sslv2)
     return isinstance(answer, HelloOfSslv2) and answer.version == SSLV2
 
 

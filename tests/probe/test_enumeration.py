@@ -2,7 +2,7 @@
 
 import asyncio
 import ssl
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pytest
@@ -185,7 +185,10 @@ class TestClosing:
         async def ask(_: Offer) -> Answer:
             return next(said)
 
-        return asyncio.run(negotiation(ask, answers))
+        async def ask_all(offers: Iterable[Offer]) -> list[Answer]:
+            return [await ask(offer) for offer in offers]
+
+        return asyncio.run(negotiation(ask, ask_all, answers))
 
     def test_it_refuses_where_a_control_is_answered(self) -> None:
         control = ServerHello(0x0300, 0x0005, retry=False, certificates=())
