@@ -71,9 +71,9 @@ def _parser() -> argparse.ArgumentParser:
         "--depth",
         choices=DEPTHS,
         default="full",
-        help="versions: which of them are accepted, six or seven connections to a port; brief: "
-        "chains and capabilities, too; full (the default): all suites, groups and features, "
-        "fifty connections and more",
+        help="versions: which of them are accepted, by six or seven connections to a port; brief: "
+        "chains and capabilities, too, by two or three more; full (the default): all that can be "
+        "negotiated, by fifty and more",
     )
     for command in (inspect, probe):
         command.add_argument(
