@@ -114,25 +114,20 @@ class Questions:
 
     async def ask(self, offer: Offer) -> Answer:
         """One hello; where the connection closes, again without what may have spoilt it."""
-        spared = self.spared(offer)
-        known = spared.get(self._spoilt.get(offer.version, ()))
-        if known is not None:
-            answer = await self._answered(known)
-            if isinstance(answer, ServerHello):
-                return answer
-        answer = await self._answered(offer)
-        if not failed_later(answer):
+        offers: dict[tuple[str, ...], Offer] = {(): offer, **self.spared(offer)}
+        before = self._spoilt.get(offer.version, ())
+        first = before if before in offers else ()
+        answer = await self._answered(offers[first])
+        if isinstance(answer, ServerHello) or (not first and not failed_later(answer)):
             return answer
-        doubtful = isinstance(answer, ClosedError) and self._by_control
-        asked: dict[tuple[str, ...], Offer] = {**({(): offer} if doubtful else {}), **spared}
-        answers = [answer]
-        for spoiling, answer in zip(asked, await self.ask_all(asked.values())):
-            if not failed_later(answer):
-                if isinstance(answer, ServerHello):
-                    self._spoilt[offer.version] = spoiling
-                return answer
-            answers.append(answer)
-        return answers[-1]
+        if not (isinstance(answer, ClosedError) and self._by_control):
+            del offers[first]  # it is no question any more
+        told = await self.ask_all(offers.values())
+        for spoiling, one in zip(offers, told):
+            if isinstance(one, ServerHello):
+                self._spoilt[offer.version] = spoiling
+                return one
+        return next((one for one in (*told, answer) if not failed_later(one)), answer)
 
     async def ask_first(
         self, others: Sequence[Say[_T]], newest: Sequence[Offer]
