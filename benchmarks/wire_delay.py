@@ -22,7 +22,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from benchmarks.wire_speed import IMAP, POP3, RUNS, SMTP, commands, run
+from benchmarks.wire_speed import RUNS, commands, run, starttls
 from mailwitness.probe.conversations import DEPTHS
 
 _NAMESPACE, _NEAR, _FAR = "mwdelay", "mwnear", "mwfar"
@@ -85,7 +85,7 @@ def _connection(prefix: Sequence[str], host: str, port: str) -> float:
 
 
 def _bound(port: int) -> int:
-    return 5 if port in SMTP else 4 if port in (*IMAP, *POP3) else 2
+    return {None: 2, "imap": 4, "pop3": 4, "smtp": 5}[starttls(port)]
 
 
 @contextlib.contextmanager

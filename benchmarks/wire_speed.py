@@ -21,11 +21,12 @@ from typing import IO
 
 from tabulate import tabulate
 
+from mailwitness.evidence.probe import Protocol
+from mailwitness.evidence.services import SERVICES
 from mailwitness.probe.conversations import DEPTHS
 
 AGENT = "import sys; from mailwitness.agent import main; sys.exit(main())"
 RUNS = 3
-SMTP, IMAP, POP3 = (25, 587), (143,), (110,)
 # Goals: our look at versions against sslyze's and testssl.sh -p, our full one against all.
 GOALS = {
     ("sslyze versions", "versions"): {"wall": 20, "connections": 80},
@@ -70,13 +71,18 @@ def median(costs: Sequence[Cost]) -> Cost:
     )
 
 
+def starttls(port: int) -> Protocol | None:
+    """The protocol by whose STARTTLS the port is usually asked for TLS; None: by no such thing."""
+    service = SERVICES.get(port)
+    return service.protocol if service is not None and service.tls == "starttls" else None
+
+
 def commands(host: str, port: int, peers: argparse.Namespace) -> dict[str, list[str]]:
     ours = [sys.executable, "-c", AGENT, "probe", "--port", str(port)]
     found: dict[str, list[str]] = {depth: [*ours, "--depth", depth, host] for depth in DEPTHS}
-    starttls = {**dict.fromkeys(SMTP, "smtp"), **dict.fromkeys(IMAP, "imap")}
-    upgrade = {**starttls, **dict.fromkeys(POP3, "pop3")}.get(port)
+    upgrade = starttls(port)
     if peers.sslyze:
-        scan = [peers.sslyze, "-m", "sslyze", *([f"--starttls={upgrade}"] * bool(upgrade))]
+        scan = [peers.sslyze, "-m", "sslyze", *([f"--starttls={upgrade}"] if upgrade else [])]
         versions = [f"--{name}" for name in ("sslv2", "sslv3", "tlsv1", "tlsv1_1", "tlsv1_2")]
         found["sslyze versions"] = [*scan, *versions, "--tlsv1_3", f"{host}:{port}"]
         found["sslyze all"] = [*scan, f"{host}:{port}"]

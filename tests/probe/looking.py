@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import pytest
 
@@ -53,47 +54,54 @@ def versions_of(found: Observation) -> "dict[str, bool | None]":
     }
 
 
-def negotiated(
-    port: int,
-    protocol: Protocol = "imap",
-    tls: TlsMode = "implicit",
-    *,
-    address: str = "127.0.0.1",
-    limits: Limits = PATIENT,
-) -> tuple[dict[VersionName, Answer], Negotiation, int]:
-    """What one endpoint can agree on, by hellos alone: nothing need be spoken inside TLS.
+@dataclass(frozen=True)
+class Port:
+    """One to be asked by hellos alone: nothing need be spoken inside TLS."""
 
-    The answer to each version, all that was enumerated, and the number of connections it took.
+    number: int
+    protocol: Protocol = "imap"
+    tls: TlsMode = "implicit"
+    address: str = "127.0.0.1"
+    limits: Limits = PATIENT
+
+    def questions(self) -> Questions:
+        """Fresh ones; to be called in a loop."""
+        talks = Conversations(self.limits, Places(self.limits.connections), {})
+        endpoint = Endpoint(self.address, self.number, ())
+        return Questions(talks, endpoint, self.protocol, self.tls)
+
+
+def negotiated(port: Port) -> tuple[dict[VersionName, Answer], Negotiation, int]:
+    """What one port can agree on.
+
+    The answer to each version, all that was enumerated, and the number of questions it took.
     """
-    connections = 0
+    asked = 0
 
     async def together() -> tuple[dict[VersionName, Answer], Negotiation]:
-        talks = Conversations(limits, Places(limits.connections), {})
-        questions = Questions(talks, Endpoint(address, port, ()), protocol, tls)
+        questions = port.questions()
 
         async def ask(offer: Offer) -> Answer:
-            nonlocal connections
-            connections += 1
+            nonlocal asked
+            asked += 1
             return await questions.ask(offer)
 
         async def ask_all(offers: Iterable[Offer]) -> list[Answer]:
-            nonlocal connections
-            asked = list(offers)
-            connections += len(asked)
-            return await questions.ask_all(asked)
+            nonlocal asked
+            several = list(offers)
+            asked += len(several)
+            return await questions.ask_all(several)
 
         answers = dict(zip(NUMBERS, [await ask(everything(v)) for v in NUMBERS], strict=True))
         return answers, await negotiation(ask, ask_all, answers)
 
     answers, found = asyncio.run(together())
-    return answers, found, connections
+    return answers, found, asked
 
 
-async def accepts_sslv2(port: int, limits: Limits = PATIENT) -> bool:
-    """Whether a port with implicit TLS answers the hello of SSL 2.0 in kind."""
-    talks = Conversations(limits, Places(limits.connections), {})
-    questions = Questions(talks, Endpoint("127.0.0.1", port, ()), "imap", "implicit")
-    answer = await questions.answer(say_hello_of_sslv2)
+async def accepts_sslv2(port: Port) -> bool:
+    """Whether it answers the hello of SSL 2.0 in kind."""
+    answer = await port.questions().answer(say_hello_of_sslv2)
     return isinstance(answer, HelloOfSslv2) and answer.version == SSLV2
 
 
