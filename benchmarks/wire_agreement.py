@@ -35,7 +35,7 @@ from tests.probe.matrix import (
 )
 
 from benchmarks.old_servers import OLD_SERVERS, serving_old
-from benchmarks.wire_peers import Peer, Place, Said, sslyze, testssl
+from benchmarks.wire_peers import Answers, Peer, Place, sslyze, testssl
 from benchmarks.wire_speed import starttls
 from mailwitness.evidence.probe import VERSIONS, Protocol, TlsMode, VersionName
 from mailwitness.probe.enumeration import Answer, accepted_among
@@ -144,9 +144,7 @@ async def ends_at_finite_field(
     return frozenset(ending)
 
 
-def hold_against(
-    server: Server, ours: Found, name: str, said: "Mapping[VersionName, Said] | None"
-) -> Counter[str]:
+def hold_against(server: Server, ours: Found, name: str, said: Answers) -> Counter[str]:
     """What the peer `name` says; a disagreement is counted under its explanation."""
     found: list[tuple[str, VersionName, frozenset[str]]] = []
     none: frozenset[str] = frozenset()
@@ -157,6 +155,9 @@ def hold_against(
             return Counter({f"{name}: agrees that nothing is accepted": 1})
     for version, theirs in (said or {}).items():
         mine = ours.suites.get(version, none)
+        if theirs is None:
+            found.append(("no answer: it breaks where the server turns it away", version, mine))
+            continue
         accepted = theirs.accepted if version != "SSLv2" else _SOME if theirs.accepted else none
         missed = mine - accepted
         explained = {

@@ -30,8 +30,9 @@ class Place:
     starttls: Protocol | None = None
 
 
-# None: the peer has no answer for this server.
-Peer = Callable[[Place], "Mapping[VersionName, Said] | None"]
+# None: the peer has no answer, for this server or for a version.
+Answers = Mapping[VersionName, Said | None] | None
+Peer = Callable[[Place], Answers]
 
 # It shakes hands by OpenSSL 1.0.2 where that has the suite, and else by 1.1.1.
 _SSLYZE = """
@@ -59,6 +60,9 @@ scanner.queue_scans([request])
 found = {}
 for version, name in names.items() if result.scan_result else ():
     said = getattr(result.scan_result, name + "_cipher_suites").result
+    if said is None:
+        found[version] = None
+        continue
     rejected = said.rejected_cipher_suites
     asked = [one.cipher_suite for one in (*said.accepted_cipher_suites, *rejected)]
     found[version] = {
@@ -80,12 +84,14 @@ print(json.dumps(found))
 def sslyze(python: str) -> Peer:
     """By an interpreter that has it."""
 
-    def ask(place: Place) -> "Mapping[VersionName, Said] | None":
+    def ask(place: Place) -> Answers:
         argv = [python, "-c", _SSLYZE, place.host, str(place.port), place.starttls or ""]
         ran = subprocess.run(argv, stdout=subprocess.PIPE, text=True, check=True, timeout=300)
-        found: dict[VersionName, dict[str, list[str]]] = json.loads(ran.stdout)
+        found: dict[VersionName, dict[str, list[str]] | None] = json.loads(ran.stdout)
         return {
-            version: Said(**{name: frozenset(suites) for name, suites in said.items()})
+            version: None
+            if said is None
+            else Said(**{name: frozenset(suites) for name, suites in said.items()})
             for version, said in found.items()
         } or None
 
@@ -105,7 +111,7 @@ def testssl(script: Path) -> Peer:
         for line in (script.parent / "etc/cipher-mapping.txt").read_text().splitlines()
     )
 
-    def ask(place: Place) -> "Mapping[VersionName, Said] | None":
+    def ask(place: Place) -> Answers:
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder, "found.json")
             argv = [str(script), "-E", "--quiet", "--warnings=off", "--color=0", "--nodns=none"]
