@@ -40,6 +40,7 @@ from benchmarks.wire_speed import starttls
 from mailwitness.evidence.probe import VERSIONS, Protocol, TlsMode, VersionName
 from mailwitness.probe.enumeration import Answer, accepted_among
 from mailwitness.probe.hello import everything, with_suites
+from mailwitness.probe.limits import DEFAULT_LIMITS
 from mailwitness.probe.questions import failed_later, hello
 
 # Suites of SSLv2 are not enumerated by the hellos: one word stands for whichever there are.
@@ -105,7 +106,7 @@ def compare(server: Server, peers: Mapping[str, Peer]) -> Counter[str]:
     """Look at one server by all means; prints what disagrees."""
     with server.serve() as port:
         tls: TlsMode = "starttls" if server.starttls else "implicit"
-        here = Port(port, server.starttls or "imap", tls, server.host)
+        here = Port(port, server.starttls or "imap", tls, server.host, DEFAULT_LIMITS)
         answers, found, questions = negotiated(here)
         sslv2 = asyncio.run(accepts_sslv2(here))
         ending = asyncio.run(ends_at_finite_field(here, answers))
