@@ -282,8 +282,7 @@ class Walk:
             clients = flows.pop(packet).members()
             if listening and not any(listening):
                 address, port = places[0]
-                name = format_address(packet.family, address)
-                self._block(clients, f"nothing listens on {name} port {port}", Layer.LISTENER)
+                self.block(clients, no_listener(packet.family, address, port))
             else:
                 reason = "where the translation leads is one of several places"
                 self._give_up(clients, reason, Layer.LISTENER)
@@ -496,6 +495,12 @@ class Walk:
 
 
 MOST_PLACES = 256
+
+
+def no_listener(family: int, address: int, port: int) -> Decider:
+    """What blocks there where no filter does."""
+    text = f"nothing listens on {format_address(family, address)} port {port}"
+    return Decider(Layer.LISTENER, text)
 
 
 def _leaving(answer: Packet, device: str) -> Packet:
