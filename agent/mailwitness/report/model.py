@@ -33,6 +33,8 @@ MOST_NETWORKS = 64
 
 
 _Done = tuple[Entry, set[Waiver]]  # a host, and the waivers that cover failures of it
+# Of the report without its hosts, as far as it is known before them, and of a host of it.
+Finish = Callable[[Json, Json], None]
 
 
 def build(
@@ -40,6 +42,7 @@ def build(
     generated_at: str,
     hosts: Spool | None = None,
     watched: Callable[[Iterator[_Done]], Iterator[_Done]] = iter,
+    finish: Finish | None = None,
 ) -> Json:
     """The whole of report.json.
 
@@ -48,6 +51,7 @@ def build(
         generated_at: UTC, ISO 8601 with Z.
         hosts: where the hosts go, empty; a list where it is not given.
         watched: what the hosts pass through as they are judged, for whoever waits.
+        finish: called with each host that is final, in whatever process has it at hand.
 
     Raises:
         SpreadError: a process that judged hosts was ended from outside.
@@ -56,24 +60,30 @@ def build(
         with Spool() as spool:
             return {**build(audit, generated_at, spool), "hosts": list(spool)}
     plans = audit.run.hosts
-    used: set[Waiver] = set()
-    for host, borne_by in watched(spread(partial(_judged, audit), plans)):
-        hosts.append(host)
-        used |= borne_by
-    states = audit.states(used)
-    for number, plan in enumerate(plans):
-        if audit.are_named(plan):
-            more = [_finding(each) for each in audit.of_waivers(plan, states)]
-            found = hosts[number]
-            found["findings"] += more
-            hosts[number] = entry(_in_order(found))
-    kept = hosts.brief
-    return {
+    head = {
         "schema": SCHEMA,
         "generated_at": generated_at,
         "collected_at": audit.run.started_at,
         "note": audit.run.note,
         "tool": {"name": "mailwitness", "version": __version__},
+    }
+    used: set[Waiver] = set()
+    for host, borne_by in watched(spread(partial(_judged, audit, head, finish), plans)):
+        hosts.append(host)
+        used |= borne_by
+    states = audit.states(used)
+    named = [number for number, plan in enumerate(plans) if audit.are_named(plan)]
+    for number in named:
+        more = [_finding(each) for each in audit.of_waivers(plans[number], states)]
+        found = hosts[number]
+        found["findings"] += more
+        hosts[number] = entry(_in_order(found))
+    if finish:
+        for _ in spread(lambda number: finish(head, hosts[number]), named):
+            pass
+    kept = hosts.brief
+    return {
+        **head,
         "policies": list(dict.fromkeys(name for host in kept for name in host["policies"])),
         "waivers": [
             {**_waiver(waiver), "check": waiver.check, "hosts": list(waiver.hosts)}
@@ -86,13 +96,16 @@ def build(
     }
 
 
-def _judged(audit: Audit, plan: PlannedHost) -> _Done:
+def _judged(audit: Audit, head: Json, finish: Finish | None, plan: PlannedHost) -> _Done:
     judged = audit.judge(plan)
     host = _host(judged)
-    if not audit.are_named(plan):  # else what there is to say is known when all hosts are
+    final = not audit.are_named(plan)  # else what there is to say is known when all hosts are
+    if final:
         host["findings"] += [_finding(each) for each in audit.of_waivers(plan, ())]
-    used = {each.waiver for each in judged.findings if each.waiver}
-    return entry(_in_order(host)), used
+    done = entry(_in_order(host))
+    if final and finish:
+        finish(head, host)
+    return done, {each.waiver for each in judged.findings if each.waiver}
 
 
 def _worst_first(finding: Json) -> tuple[object, ...]:

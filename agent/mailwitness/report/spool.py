@@ -4,6 +4,7 @@ Whole hosts are read when they are asked for, one at a time. What stands on the 
 text of the fleet as a whole is kept, `brief`.
 """
 
+import contextlib
 import json
 import os
 import tempfile
@@ -12,12 +13,17 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
+import orjson
+
 from mailwitness.policy.outcome import Outcome
 from mailwitness.report.interface import LONGEST
 from mailwitness.report.plots import sessions
 
 Json = dict[str, Any]
 
+# What the program's own words have beside ASCII; and the one control that JSON lets stand.
+_OWN_SIGNS = {sign.encode(): json.dumps(sign).strip('"').encode() for sign in "§…"}
+_DELETE = b"\x7f"
 _QUIET = (Outcome.PASS, Outcome.NOT_APPLICABLE)
 
 
@@ -31,15 +37,24 @@ class Entry(NamedTuple):
 def entry(host: Json) -> Entry:
     """Of a host of report.json, with what is too long for reading cut in it."""
     text = compact(host)
-    if _longest(text) > LONGEST:
+    if _may_be_too_long(text):
         _cut(host)
         text = compact(host)
     return Entry(text, _essence(host))
 
 
-def _longest(text: str) -> int:
-    """No text in this JSON is longer; to look at each of them would take far longer."""
-    return max(map(len, text.replace("\\\\", "  ").replace('\\"', "  ").split('"')))
+def _may_be_too_long(text: str) -> bool:
+    """Whether a text in this JSON may be; to look at each of them would take far longer.
+
+    One that is too long fills a window of half its length from end to end, with no quotation mark
+    in it but escaped ones.
+    """
+    bare = text.replace("\\\\", "  ").replace('\\"', "  ")
+    window = LONGEST // 2
+    return any(
+        bare.find('"', start, start + window) < 0
+        for start in range(0, len(bare) - window + 1, window)
+    )
 
 
 def _cut(value: Any) -> None:
@@ -118,6 +133,12 @@ def texts(hosts: list[Json] | Spool) -> Iterator[str]:
 
 def compact(value: Any) -> str:
     """JSON without blanks, in ASCII."""
+    with contextlib.suppress(TypeError):  # numbers of more than 64 bits, which evidence may hold
+        text = orjson.dumps(value)
+        for sign, escaped in _OWN_SIGNS.items():
+            text = text.replace(sign, escaped)
+        if text.isascii() and _DELETE not in text:
+            return text.decode("ascii")
     return json.dumps(value, ensure_ascii=True, separators=(",", ":"))
 
 
