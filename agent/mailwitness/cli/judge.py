@@ -37,7 +37,7 @@ from mailwitness.store.history import History
 
 _T = TypeVar("_T")
 
-# New objects from which on Python looks for cycles among them; its own 700 take a tenth of all time.
+# New objects from which on Python looks for cycles; with its own 700 that is a tenth of all time.
 _YOUNG = 10_000
 
 

@@ -179,6 +179,11 @@ class Look:
     session: Session | Missing
     observed_at: str
 
+    @cached_property
+    def undated(self) -> "Look":
+        """For whom the time is nothing to go by."""
+        return Look(self.view, self.source, self.session, "")
+
 
 @dataclass(frozen=True)
 class Endpoint:

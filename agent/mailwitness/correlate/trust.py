@@ -43,15 +43,20 @@ class Store:
     @cached_property
     def turns(self) -> tuple[datetime.datetime, ...]:
         """The moments from which on one of them is valid, or no longer is; ascending."""
-        return tuple(sorted(turn for each in self.certificates for turn in _turns(each)))
+        return tuple(
+            sorted(
+                turn
+                for each in self.certificates
+                for turn in _turns(each.not_valid_before_utc, each.not_valid_after_utc)
+            )
+        )
 
 
-def _turns(certificate: x509.Certificate) -> tuple[datetime.datetime, datetime.datetime]:
+def _turns(
+    not_before: datetime.datetime, not_after: datetime.datetime
+) -> tuple[datetime.datetime, datetime.datetime]:
     # RFC 5280 §4.1.2.5: valid through notAfter, inclusive, and dates have whole seconds.
-    return (
-        certificate.not_valid_before_utc,
-        certificate.not_valid_after_utc + datetime.timedelta(seconds=1),
-    )
+    return not_before, not_after + datetime.timedelta(seconds=1)
 
 
 @lru_cache(maxsize=1)
@@ -103,7 +108,7 @@ def chain_problem(
     # conversations that showed the chain.
     turns = [leaf.not_before]
     for each in given:
-        turns += (turn for turn in _turns(each.x509) if turn <= moment)
+        turns += (turn for turn in _turns(each.not_before, each.not_after) if turn <= moment)
     place = bisect_right(roots.turns, moment)
     turns += roots.turns[place - 1 : place]
     return _problem(leaf, given, roots, max(turns))

@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from mailwitness.correlate.endpoint import RELAY_PORT, Configured, Endpoint
+from mailwitness.correlate.endpoint import RELAY_PORT, Configured, Endpoint, Look, View
 from mailwitness.correlate.host import Host
 from mailwitness.evidence.host import PostfixService
 from mailwitness.evidence.missing import Missing
@@ -47,10 +47,22 @@ def judge(host: Host, profiles: Sequence[Profile], checks: Iterable[Check]) -> t
     findings = [
         finding
         for check in checks
+        for asking in [_asking(check, profiles)]
         for endpoint in _subjects(host, check)
-        for finding in _of_subject(host, endpoint, check, profiles)
+        for finding in _of_subject(host, endpoint, check, asking)
     ]
     return tuple(sorted(findings, key=_worst_first))
+
+
+# Those that ask for a check: on port 25, and elsewhere.
+_Asking = dict[bool, list[Profile]]
+
+
+def _asking(check: Check, profiles: Sequence[Profile]) -> _Asking:
+    return {
+        relay: [profile for profile in profiles if profile.paragraph(check.id, relay=relay)]
+        for relay in (True, False)
+    }
 
 
 def judge_waivers(
@@ -87,11 +99,11 @@ def _subjects(host: Host, check: Check) -> Iterator[Endpoint | None]:
 
 
 def _of_subject(
-    host: Host, endpoint: Endpoint | None, check: Check, profiles: Sequence[Profile]
+    host: Host, endpoint: Endpoint | None, check: Check, by_port: _Asking
 ) -> Iterator[Finding]:
     """One finding for each different verdict; policies that agree share theirs."""
     relay = endpoint is not None and endpoint.port == RELAY_PORT
-    asking = [profile for profile in profiles if profile.paragraph(check.id, relay=relay)]
+    asking = by_port[relay]
     verdicts: dict[Verdict, list[str]] = {}
     if check.criteria:
         for profile in asking:
@@ -161,10 +173,7 @@ def _of_looks(case: Case, check: Check) -> Verdict:
     Views stand in the order of their strength. What a weaker one cannot tell does not take
     away what a stronger one has seen.
     """
-    by_view = [
-        [_ask(check, replace(case, _look=look)) for look in case.endpoint.looks(view)]
-        for view in check.views
-    ]
+    by_view = [list(_of_view(case, check, view)) for view in check.views]
     verdicts = [verdict for view in by_view for verdict in view]
     strongest = next((view for view in by_view if view), [])
     for outcome in (Outcome.ERROR, Outcome.FAIL):
@@ -176,6 +185,31 @@ def _of_looks(case: Case, check: Check) -> Verdict:
         if chosen:
             return _merged(chosen)
     return Verdict(Outcome.NOT_ASSESSED, _why_no_look(case.endpoint))
+
+
+def _of_view(case: Case, check: Check, view: View) -> Iterator[Verdict]:
+    """Of each conversation; where vantages were told the same, what one of them is told."""
+    known: dict[int, tuple[Look, Verdict]] = {}
+    for look in case.endpoint.looks(view):
+        if check.dated:
+            yield _ask(check, case.of(look))
+            continue
+        told = id(look.session)
+        if told not in known:
+            known[told] = look, _ask(check, case.of(look.undated))
+        first, verdict = known[told]
+        yield verdict if look is first else _said_by(look, verdict, first)
+
+
+def _said_by(look: Look, verdict: Verdict, first: Look) -> Verdict:
+    """The same of another conversation."""
+    if not verdict.witnesses:
+        return verdict
+    witnesses = (
+        replace(witness, source=look.source) if witness.source == first.source else witness
+        for witness in verdict.witnesses
+    )
+    return replace(verdict, witnesses=tuple(witnesses))
 
 
 def _merged(verdicts: Sequence[Verdict]) -> Verdict:
