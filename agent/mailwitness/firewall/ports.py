@@ -1,8 +1,8 @@
 """Which ports the packet filters cannot tell apart, so that they are asked about one of them."""
 
-from bisect import bisect_right
 from collections.abc import Iterator
 
+from mailwitness.firewall.addresses import IntervalSet, union
 from mailwitness.firewall.network import Network
 from mailwitness.firewall.ruleset import (
     AllOrAny,
@@ -22,7 +22,7 @@ _PORTS = frozenset({Field.SPORT, Field.DPORT, Field.CT_SPORT, Field.CT_DPORT})
 
 
 class Ports:
-    """The ports of a ruleset, in groups between the bounds that its rules name."""
+    """The ports of a ruleset, in groups of those that are in the same sets that its rules name."""
 
     def __init__(self, ruleset: Ruleset) -> None:
         steps = [
@@ -34,14 +34,14 @@ class Ports:
         ]
         # A translation of the destination may go by the port, and a mask by any bit of it.
         self._told_apart = any(map(_may_tell_all_apart, steps))
-        self._bounds = sorted({point for step in steps for point in _bounds(step)})
+        self._sets = frozenset(members for step in steps for members in _sets(step))
 
     def group(self, network: Network, family: int, address: int, port: int) -> tuple[object, ...]:
         """Ports of one group have one answer, but that where nothing listens it names the port."""
         if self._told_apart:
             return "port", port
         listens = (network.listens(family, address, port, here=here) for here in (True, False))
-        return "group", bisect_right(self._bounds, port), *listens
+        return "group", *listens, *(port in members for members in self._sets)
 
 
 def _may_tell_all_apart(step: Step) -> bool:
@@ -54,12 +54,13 @@ def _may_tell_all_apart(step: Step) -> bool:
     )
 
 
-def _bounds(step: Step) -> Iterator[int]:
+def _sets(step: Step) -> Iterator[IntervalSet]:
     for keys, content in _asked(step):
         for column, key in enumerate(keys):
             if isinstance(key, Selector) and key.field in _PORTS:
-                for row in content.rows:
-                    yield from row[column].points
+                named = [row[column] for row in content.rows]
+                # Alone it may be in any row; beside others, each row has others of its own.
+                yield from named if len(keys) > 1 else [union(named)]
 
 
 def _asked(step: Step) -> Iterator[tuple[tuple[Key, ...], Content]]:

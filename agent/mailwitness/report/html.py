@@ -68,9 +68,18 @@ def _fleet(report: dict[str, Any], before: Sequence[dict[str, Any]], *, apart: b
     )
 
 
+class _Pages(Environment):
+    """Of reports, which are made of dicts: their keys are looked for first."""
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        if type(obj) is dict and attribute in obj:
+            return obj[attribute]
+        return super().getattr(obj, attribute)
+
+
 @lru_cache(maxsize=8)
 def _template(name: str) -> Template:
-    environment = Environment(
+    environment = _Pages(
         loader=PackageLoader(__package__ or "", "templates"),
         autoescape=True,
         undefined=StrictUndefined,
