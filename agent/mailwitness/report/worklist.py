@@ -98,7 +98,19 @@ def tally(host: dict[str, Any]) -> list[tuple[str, int]]:
     return [(str(each), counts[each]) for each in _COUNTED if counts[each]]
 
 
-def rest(host: dict[str, Any]) -> dict[str, list[list[dict[str, Any]]]]:
+@dataclass(frozen=True)
+class Answer:
+    """What a check says that is no failure, and of how many endpoints it says the same."""
+
+    outcome: str
+    check: str
+    detail: str
+    waived: str  # until when, by whom and why; else nothing
+    endpoints: tuple[str, ...]
+    number: int
+
+
+def rest(host: dict[str, Any]) -> dict[str, list[Answer]]:
     """The answers that are no failures, by their outcome; those alike but for their endpoint."""
     found: dict[str, dict[tuple[str, str], list[dict[str, Any]]]] = {
         outcome.value: {} for outcome in Outcome if outcome not in (Outcome.FAIL, Outcome.ERROR)
@@ -108,10 +120,24 @@ def rest(host: dict[str, Any]) -> dict[str, list[list[dict[str, Any]]]]:
             same = finding["check"], finding["detail"]
             found[finding["outcome"]].setdefault(same, []).append(finding)
     return {
-        outcome: [alike for _, alike in sorted(by_check.items())]
+        outcome: [
+            Answer(
+                outcome,
+                check,
+                detail,
+                _waived(alike[0]["waiver"]),
+                tuple(dict.fromkeys(each["endpoint"] for each in alike if each["endpoint"])),
+                len(alike),
+            )
+            for (check, detail), alike in sorted(by_check.items())
+        ]
         for outcome, by_check in found.items()
         if by_check
     }
+
+
+def _waived(waiver: dict[str, str] | None) -> str:
+    return f"{waiver['expires']} by {waiver['owner']}: {waiver['reason']}" if waiver else ""
 
 
 def follows(host: dict[str, Any], finding: dict[str, Any]) -> list[dict[str, Any]]:
