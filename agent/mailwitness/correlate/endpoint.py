@@ -199,7 +199,7 @@ class Endpoint:
     outside: tuple[Outside, ...]
     leads_to: int | None = None  # the port that the packet filter leads its packets to
 
-    @property
+    @cached_property
     def id(self) -> str:
         """Stable over runs: ``imaps:993``."""
         return f"{self.name}:{self.port}"

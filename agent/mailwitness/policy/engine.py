@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from mailwitness.correlate.endpoint import RELAY_PORT, Configured, Endpoint, Look, View
 from mailwitness.correlate.host import Host
@@ -32,7 +33,7 @@ class Finding:
     in_baseline: bool = False
     causes: tuple[tuple[str, str | None], ...] = ()  # the failures that it follows from
 
-    @property
+    @cached_property
     def outcome(self) -> Outcome:
         """The verdict's, or what a waiver or the baseline makes of a failure."""
         if self.verdict.outcome is Outcome.FAIL and self.waiver:
@@ -114,20 +115,20 @@ def _of_subject(
         verdict = _verdict(Case(host, None, endpoint), check)
         verdicts[verdict] = [profile.id for profile in asking]
     for verdict, policies in verdicts.items():
-        remedies = check.remedies if verdict.outcome is Outcome.FAIL else ()
-        advice: tuple[Remedy, ...] = ()
-        if verdict.outcome is Outcome.FAIL and check.advise is not None:
-            advice = check.advise(Case(host, None, endpoint))
         yield Finding(
             check=check,
             severity=verdict.severity or (check.relay_severity if relay else check.severity),
             endpoint=endpoint,
             verdict=verdict,
             policies=tuple(policies),
-            remedies=tuple(
-                _of_port((*advice, *(e for e in remedies if e.fits(host.software))), endpoint)
-            ),
+            remedies=_remedies(host, endpoint, check) if verdict.outcome is Outcome.FAIL else (),
         )
+
+
+def _remedies(host: Host, endpoint: Endpoint | None, check: Check) -> tuple[Remedy, ...]:
+    advice = () if check.advise is None else check.advise(Case(host, None, endpoint))
+    fitting = (remedy for remedy in check.remedies if remedy.fits(host.software))
+    return tuple(_of_port((*advice, *fitting), endpoint))
 
 
 def _of_port(remedies: Iterable[Remedy], endpoint: Endpoint | None) -> Iterator[Remedy]:
