@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from multiprocessing.connection import wait
 from typing import Any, TypeVar
 
@@ -39,11 +40,36 @@ def spread(work: Callable[[_T], _R], items: Sequence[_T]) -> Iterator[_R]:
     if processes < 2:  # noqa: PLR2004 - one process is this one
         yield from map(work, items)
         return
+    with _pool(processes, work) as pool:
+        for start in range(0, len(items), _AHEAD):
+            yield from pool.map(_do, items[start : start + _AHEAD], chunksize=_CHUNK)
+
+
+@contextmanager
+def beside(hosts: int, *jobs: Callable[[], None]) -> Iterator[None]:
+    """Does these about so many hosts while the block does something else.
+
+    Raises:
+        SpreadError: a process was ended from outside.
+    """
+    if not jobs or _processors() < 2 or hosts < FEW:  # noqa: PLR2004 - one process is this one
+        yield
+        for job in jobs:
+            job()
+        return
+    with _pool(len(jobs), lambda number: jobs[number]()) as pool:
+        begun = [pool.submit(_do, number) for number in range(len(jobs))]
+        yield
+        for each in begun:
+            each.result()
+
+
+@contextmanager
+def _pool(processes: int, work: Callable[[Any], Any]) -> Iterator[ProcessPoolExecutor]:
     forking = multiprocessing.get_context("fork")
     pool = ProcessPoolExecutor(processes, forking, initializer=_begin, initargs=(work,))
     try:
-        for start in range(0, len(items), _AHEAD):
-            yield from pool.map(_do, items[start : start + _AHEAD], chunksize=_CHUNK)
+        yield pool
     except BrokenProcessPool:
         raise SpreadError(
             "a process that judged hosts was ended from outside; is there memory enough?"

@@ -10,6 +10,7 @@ from mailwitness.policy.outcome import Outcome, Severity
 
 BROKEN = Outcome.ERROR.value  # a check that broke is none of the severities, and comes first
 _ORDER = (BROKEN, *(level.value for level in Severity))
+_RANKS = {word: rank for rank, word in enumerate(_ORDER)}
 _COUNTED = (*_ORDER, Outcome.WAIVED, Outcome.ACCEPTED, Outcome.NOT_ASSESSED)
 # What a run fails on by default (--fail-on) is what a day's work is.
 TODAY = frozenset((BROKEN, Severity.CRITICAL.value, Severity.HIGH.value))
@@ -66,7 +67,7 @@ class Job:
 
 def rank(word: str) -> int:
     """0 is what is to be done first; words that are no failure come last."""
-    return _ORDER.index(word) if word in _ORDER else len(_ORDER)
+    return _RANKS.get(word, len(_ORDER))
 
 
 def word(finding: dict[str, Any]) -> str:
@@ -190,11 +191,18 @@ def need(host: dict[str, Any]) -> Need:
 
 def roots(host: dict[str, Any]) -> list[dict[str, Any]]:
     """The findings that follow from no other one of those that are shown."""
-    shown = {(finding["check"], finding["endpoint"]) for finding in host["findings"]}
+    findings: list[dict[str, Any]] = host["findings"]
+    named = {(its["check"], its["endpoint"]) for each in findings for its in each["causes"]}
+    shown = (
+        {where for each in findings if (where := (each["check"], each["endpoint"])) in named}
+        if named
+        else named
+    )
     return [
-        finding
-        for finding in host["findings"]
-        if not any((cause["check"], cause["endpoint"]) in shown for cause in finding["causes"])
+        each
+        for each in findings
+        if not each["causes"]
+        or not any((its["check"], its["endpoint"]) in shown for its in each["causes"])
     ]
 
 
