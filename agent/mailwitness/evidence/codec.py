@@ -244,7 +244,9 @@ def _record(kind: Any) -> _Decoder:
         name = ""
         try:
             for name, hint in hints.items():
-                found[name] = hint(entries[name])
+                each = entries[name]
+                plain = hint is _text and type(each) is str and each.isascii()
+                found[name] = each if plain else hint(each)
         except _Misfit as wrong:
             wrong.steps.append(f".{name}")
             raise

@@ -208,7 +208,7 @@ def _endpoint(endpoint: Endpoint) -> Json:
         "configured": _configured(endpoint.configured),
         "running": _running(endpoint.running),
         "filtered": _filtered(endpoint.filtered),
-        "outside": [_outside(seen) for seen in endpoint.outside],
+        "outside": _outside(endpoint.outside),
     }
 
 
@@ -293,7 +293,9 @@ def _running(running: Running | Missing) -> Json:
         "beyond": _missing(running.beyond)
         if isinstance(running.beyond, Missing)
         else [{**_socket(led.socket), "address": led.address} for led in running.beyond],
-        "handshake": _missing(seen) if isinstance(seen, Missing) else _observation(seen),
+        "handshake": _missing(seen)
+        if isinstance(seen, Missing)
+        else _observation(seen, _session(seen.session)),
     }
 
 
@@ -369,14 +371,22 @@ def _allowlist(answer: ListAnswer) -> Json:
     }
 
 
-def _outside(seen: Outside) -> Json:
-    observation = seen.observation
-    if isinstance(observation, Missing):
-        return {"vantage": seen.vantage, **_missing(observation)}
-    return {"vantage": seen.vantage, **_observation(observation)}
+def _outside(sightings: Iterable[Outside]) -> list[Json]:
+    """Vantages that were told the same share what was said."""
+    found = []
+    sessions: dict[int, Json] = {}
+    for sighting in sightings:
+        seen = sighting.observation
+        if isinstance(seen, Missing):
+            found.append({"vantage": sighting.vantage, **_missing(seen)})
+            continue
+        told = id(seen.session)
+        sessions[told] = sessions.get(told) or _session(seen.session)
+        found.append({"vantage": sighting.vantage, **_observation(seen, sessions[told])})
+    return found
 
 
-def _observation(seen: Observation) -> Json:
+def _observation(seen: Observation, session: Json) -> Json:
     return {
         "address": seen.address,
         "observed_at": seen.observed_at,
@@ -386,9 +396,7 @@ def _observation(seen: Observation) -> Json:
         "source_address": _or_missing(seen.reach.source_address),
         "turned_away": seen.turned_away,
         "login": _login(seen.login),
-        "session": _missing(seen.session)
-        if isinstance(seen.session, Missing)
-        else _session(seen.session),
+        "session": session,
     }
 
 
@@ -405,7 +413,9 @@ def _login(login: Login | Missing | None) -> Any:
     }
 
 
-def _session(session: Session) -> Json:
+def _session(session: Session | Missing) -> Json:
+    if isinstance(session, Missing):
+        return _missing(session)
     before, upgrade = session.before_tls, session.starttls
     return {
         "greeting": _or_missing(session.greeting),
