@@ -105,16 +105,18 @@ def _of_subject(
     """One finding for each different verdict; policies that agree share theirs."""
     relay = endpoint is not None and endpoint.port == RELAY_PORT
     asking = by_port[relay]
-    verdicts: dict[Verdict, list[str]] = {}
+    verdicts: list[tuple[Verdict, list[str]]] = []
     if check.criteria:
+        by_verdict: dict[Verdict, list[str]] = {}
         for profile in asking:
             verdict = _verdict(Case(host, profile, endpoint), check)
-            verdicts.setdefault(verdict, []).append(profile.id)
+            by_verdict.setdefault(verdict, []).append(profile.id)
+        verdicts += by_verdict.items()
     elif check.always or asking:
         # Without numbers of a policy it says the same by all of them.
         verdict = _verdict(Case(host, None, endpoint), check)
-        verdicts[verdict] = [profile.id for profile in asking]
-    for verdict, policies in verdicts.items():
+        verdicts.append((verdict, [profile.id for profile in asking]))
+    for verdict, policies in verdicts:
         yield Finding(
             check=check,
             severity=verdict.severity or (check.relay_severity if relay else check.severity),
@@ -214,6 +216,8 @@ def _said_by(look: Look, verdict: Verdict, first: Look) -> Verdict:
 
 
 def _merged(verdicts: Sequence[Verdict]) -> Verdict:
+    if len(verdicts) == 1 and not verdicts[0].witnesses:
+        return verdicts[0]
     details = dict.fromkeys(verdict.detail for verdict in verdicts)
     witnesses = dict.fromkeys(witness for verdict in verdicts for witness in verdict.witnesses)
     severities = [verdict.severity for verdict in verdicts if verdict.severity]

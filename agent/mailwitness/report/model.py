@@ -108,9 +108,14 @@ def _judged(audit: Audit, head: Json, finish: Finish | None, plan: PlannedHost) 
     return done, {each.waiver for each in judged.findings if each.waiver}
 
 
+# A call of the enumeration is slow.
+_OUTCOMES: dict[str, Outcome] = {each.value: each for each in Outcome}
+_SEVERITIES: dict[str, Severity] = {each.value: each for each in Severity}
+
+
 def _worst_first(finding: Json) -> tuple[object, ...]:
     port = int(finding["endpoint"].rpartition(":")[2]) if finding["endpoint"] else 0
-    outcome, severity = Outcome(finding["outcome"]), Severity(finding["severity"])
+    outcome, severity = _OUTCOMES[finding["outcome"]], _SEVERITIES[finding["severity"]]
     return worst_first(outcome, severity, port, finding["check"])
 
 

@@ -140,8 +140,8 @@ def _suites(asked: Asked, version: str) -> tuple[str, ...] | Missing:
     names = next((each.names for each in asked.ciphers.suites if each.version == version), ())
     if not known.keys() >= set(names):
         return Missing("the evidence names suites that it does not describe")
-    usable = (known[name] for name in names if _usable(asked, version, known[name]))
-    return tuple(_NAMES.get(suite.number, suite.name) for suite in usable)
+    usable = [known[name] for name in names if _usable(asked, version, known[name])]
+    return tuple([_NAMES.get(suite.number, suite.name) for suite in usable])
 
 
 def _usable(asked: Asked, version: str, suite: Suite) -> bool:
