@@ -86,14 +86,19 @@ def loads(
         raise EvidenceError("$", "nested too deeply") from None
     except ValueError as error:
         raise EvidenceError("$", f"not JSON: {error}") from None
+    return document(value, kind, other)
+
+
+def document(value: Any, kind: type[_D], other: Optional[type[_E]] = None) -> Union[_D, _E]:
+    """The document that the JSON `value` stands for, which loses its schema; else as `loads`."""
     if not isinstance(value, dict):
         raise EvidenceError("$", f"an object is expected, not {_kind(value)}")
     schema = value.pop("schema", None)
     kinds: list[type[Union[_D, _E]]] = [kind] if other is None else [kind, other]
     for expected in kinds:
         if schema == expected.SCHEMA:
-            document: Union[_D, _E] = decode(expected, value)
-            return document
+            found: Union[_D, _E] = decode(expected, value)
+            return found
     raise EvidenceError("$.schema", _schema_problem(schema, [k.SCHEMA for k in kinds]))
 
 

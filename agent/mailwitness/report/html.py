@@ -2,8 +2,8 @@
 
 import base64
 import hashlib
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache, partial
 from importlib import resources
 from typing import Any
 
@@ -115,10 +115,14 @@ def _template(name: str) -> Template:
     )
     rows: Any = environment.get_template("rows.html.j2").module
     environment.globals.update(
-        fact_row=lru_cache(_SHARED_ROWS)(rows.fact_row),
-        answer_row=lru_cache(_SHARED_ROWS)(rows.answer_row),
+        fact_rows=partial(_all_rows, lru_cache(_SHARED_ROWS)(rows.fact_row)),
+        answer_rows=partial(_all_rows, lru_cache(_SHARED_ROWS)(rows.answer_row)),
     )
     return environment.get_template(name)
+
+
+def _all_rows(row: Callable[[Any], Markup], items: Iterable[Any]) -> Markup:
+    return Markup("".join(map(row, items)))  # noqa: S704 - escaped by its macro, each of them
 
 
 def _own(name: str) -> str:
