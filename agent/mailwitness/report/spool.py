@@ -10,6 +10,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from functools import lru_cache
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -24,6 +25,7 @@ Json = dict[str, Any]
 # What the program's own words have beside ASCII; and the one control that JSON lets stand.
 _OWN_SIGNS = {sign.encode(): json.dumps(sign).strip('"').encode() for sign in "§…"}
 _DELETE = b"\x7f"
+_SAID = itemgetter("check", "endpoint", "outcome", "severity", "title")
 _QUIET = (Outcome.PASS, Outcome.NOT_APPLICABLE)
 
 
@@ -152,22 +154,25 @@ def _essence(host: Json) -> Json:
 
 def _served(endpoint: Json) -> list[str]:
     """What the pictures of the fleet show: versions and certificates, whoever saw them."""
-    shown = [
+    # Vantages that were told the same share what was said.
+    different = {id(session): session for session in sessions(endpoint)}
+    shown = (
         compact(
             {
                 "versions": session["versions"],
                 "certificates": [{"leaf": chain["leaf"]} for chain in session["certificates"]],
             }
         )
-        for session in sessions(endpoint)
-    ]
+        for session in different.values()
+    )
     return list(dict.fromkeys(shown))
 
 
 def _answered(finding: Json) -> Json | tuple[str, ...]:
     if finding["outcome"] not in _QUIET or finding["causes"]:
         return finding
-    return tuple(finding[name] for name in ("check", "endpoint", "outcome", "severity", "title"))
+    said: tuple[str, ...] = _SAID(finding)
+    return said
 
 
 def _brief(essence: Json) -> Json:
