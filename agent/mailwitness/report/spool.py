@@ -26,7 +26,8 @@ Json = dict[str, Any]
 _OWN_SIGNS = {sign.encode(): json.dumps(sign).strip('"').encode() for sign in "§…"}
 _DELETE = b"\x7f"
 _SAID = itemgetter("check", "endpoint", "outcome", "severity", "title")
-_QUIET = (Outcome.PASS, Outcome.NOT_APPLICABLE)
+# What failures have of their checks, as hosts have it in common.
+_OF_CHECKS = ("rationale", "remedies")
 
 
 class Entry(NamedTuple):
@@ -168,11 +169,15 @@ def _served(endpoint: Json) -> list[str]:
     return list(dict.fromkeys(shown))
 
 
-def _answered(finding: Json) -> Json | tuple[str, ...]:
-    if finding["outcome"] not in _QUIET or finding["causes"]:
-        return finding
-    said: tuple[str, ...] = _SAID(finding)
-    return said
+def _answered(finding: Json) -> tuple[tuple[str, ...], Json, str]:
+    """What hosts have in common of any, what is its own, and what failures have in common."""
+    own, common = {}, "{}"
+    if finding["causes"]:
+        own["causes"] = finding["causes"]
+    if finding["outcome"] in (Outcome.FAIL, Outcome.ERROR):
+        own["detail"] = finding["detail"]
+        common = compact({name: finding[name] for name in _OF_CHECKS})
+    return _SAID(finding), own, common
 
 
 def _brief(essence: Json) -> Json:
@@ -183,8 +188,8 @@ def _brief(essence: Json) -> Json:
             for name, texts in essence["endpoints"]
         ],
         "findings": [
-            _answer(*finding) if isinstance(finding, tuple) else finding
-            for finding in essence["findings"]
+            {**_answer(*said), **own, **_shared(common)} if own else _answer(*said)
+            for said, own, common in essence["findings"]
         ],
     }
 

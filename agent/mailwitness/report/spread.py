@@ -1,5 +1,6 @@
 """Work on the hosts of a big fleet by as many processes as there are processors, in order."""
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -90,6 +91,7 @@ _work: Callable[[Any], Any]
 
 def _begin(work: Callable[[Any], Any]) -> None:
     """In a process of the pool."""
+    gc.freeze()  # to look for cycles among what the parent has made would copy all of it
     global _work  # noqa: PLW0603 - a function is all that a pool's process can be given
     _work = work
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent's to answer
