@@ -6,8 +6,9 @@ import os
 import signal
 import sys
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing.connection import wait
@@ -20,8 +21,8 @@ _R = TypeVar("_R")
 FEW = 100
 # Hosts that a process is given at once.
 _CHUNK = 16
-# Hosts that are begun before the first of them is taken: their results wait in memory.
-_AHEAD = 40 * _CHUNK
+# So many times as many are begun before the first of them is taken: their results wait in memory.
+_AHEAD = 40
 
 
 class SpreadError(Exception):
@@ -41,9 +42,14 @@ def spread(work: Callable[[_T], _R], items: Sequence[_T]) -> Iterator[_R]:
     if processes < 2:  # noqa: PLR2004 - one process is this one
         yield from map(work, items)
         return
+    begun: deque[Future[list[_R]]] = deque()
     with _pool(processes, work) as pool:
-        for start in range(0, len(items), _AHEAD):
-            yield from pool.map(_do, items[start : start + _AHEAD], chunksize=_CHUNK)
+        for start in range(0, len(items), _CHUNK):
+            begun.append(pool.submit(_do_all, items[start : start + _CHUNK]))
+            if len(begun) == _AHEAD:
+                yield from begun.popleft().result()
+        while begun:
+            yield from begun.popleft().result()
 
 
 @contextmanager
@@ -104,6 +110,10 @@ def _end_with_the_parent() -> None:
     assert parent is not None
     wait([parent.sentinel])
     os._exit(1)
+
+
+def _do_all(items: Sequence[Any]) -> list[Any]:
+    return [_work(item) for item in items]
 
 
 def _do(item: Any) -> Any:

@@ -193,14 +193,13 @@ def roots(host: dict[str, Any]) -> list[dict[str, Any]]:
     """The findings that follow from no other one of those that are shown."""
     findings: list[dict[str, Any]] = host["findings"]
     named = {(its["check"], its["endpoint"]) for each in findings for its in each["causes"]}
-    shown = (
-        {where for each in findings if (where := (each["check"], each["endpoint"])) in named}
-        if named
-        else named
-    )
+    if not named:
+        return list(findings)
+    shown = named.intersection((each["check"], each["endpoint"]) for each in findings)
     return [
         each
         for each in findings
+        # Most have none, and are as many as a fleet has answers.
         if not each["causes"]
         or not any((its["check"], its["endpoint"]) in shown for its in each["causes"])
     ]
