@@ -4,11 +4,11 @@ Goals: 10,000 hosts in 60 s and 1 GB, each at no more than 1.1 x what one of 1,0
 
     python -m benchmarks.judge_scale [--hosts 1000 10000]
 
-Each size runs in a process of its own; the hosts are copies of the lab's recorded ones.
+Each size runs in a process of its own; the hosts are like the lab's recorded ones, and no two
+of them are alike.
 """
 
 import argparse
-import json
 import os
 import re
 import resource
@@ -18,7 +18,7 @@ import tempfile
 import time
 from pathlib import Path
 
-RECORDED = Path(__file__).parents[1] / "tests" / "lab" / "recorded"
+from benchmarks.fleet import lay_out
 
 
 def main() -> None:
@@ -28,7 +28,7 @@ def main() -> None:
     for hosts in parser.parse_args().hosts:
         with tempfile.TemporaryDirectory() as temporary:
             folder = Path(temporary)
-            _lay_out(folder, hosts)
+            lay_out(folder, hosts)
             took, seconds, megabytes = _judge(folder)
         each = 1000 * seconds / hosts
         base = base or each
@@ -38,20 +38,6 @@ def main() -> None:
             f"{megabytes:.0f} MB at the peak",
             flush=True,
         )
-
-
-def _lay_out(folder: Path, hosts: int) -> None:
-    plan = json.loads((RECORDED / "run.json").read_text())
-    recorded = plan["hosts"]
-    plan["hosts"] = []
-    for number in range(hosts):
-        like, name = recorded[number % len(recorded)], f"host{number}"
-        plan["hosts"].append({**like, "name": name})
-        (folder / name).mkdir()
-        for file in (RECORDED / like["name"]).iterdir():
-            content = file.read_text().replace(f'"host":"{like["name"]}"', f'"host":"{name}"')
-            (folder / name / file.name).write_text(content)
-    (folder / "run.json").write_text(json.dumps(plan, separators=(",", ":")))
 
 
 def _judge(folder: Path) -> tuple[float, float, float]:

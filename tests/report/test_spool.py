@@ -1,11 +1,12 @@
 """A report whose hosts are on disk says the same as one whose hosts are in memory."""
 
+import json
 from pathlib import Path
 
 import pytest
 
 from mailwitness.report import html
-from mailwitness.report.interface import all_formats
+from mailwitness.report.interface import LONGEST, all_formats
 from mailwitness.report.spool import Spool, brief, compact, entry
 from tests.report import golden
 
@@ -45,3 +46,24 @@ def test_a_host_can_be_another_one_later(tmp_path: Path) -> None:
         assert [host["name"] for host in hosts] == [golden.HOSTS[0], "another", golden.HOSTS[2]]
         assert hosts.brief[1]["name"] == "another"
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "§ 4 of it…",
+        "é, \U0001f600 and \ud800",
+        'a "quotation" \\x \\U',
+        "\x00\b\f\n\r\t\x1f\x7f",
+        {"number": 10**30, "words": ("a", 1.5, None, True)},
+    ],
+)
+def test_json_is_that_of_the_standard_library(value: object) -> None:
+    assert compact(value) == json.dumps(value, ensure_ascii=True, separators=(",", ":"))
+
+
+@pytest.mark.parametrize("before", [0, 1, 777, LONGEST])
+@pytest.mark.parametrize("sign", ["a", '"', "\\", "é", "\n"])
+def test_what_is_too_long_is_cut_wherever_it_stands(before: int, sign: str) -> None:
+    host = {**REPORT["hosts"][0], "name": "n" * before, "reason": sign * (LONGEST + 1)}
+    assert json.loads(entry(host).text)["reason"] == sign * LONGEST + "…"

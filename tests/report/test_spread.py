@@ -14,7 +14,7 @@ from mailwitness.correlate import fleet
 from mailwitness.policy.audit import judge_fleet
 from mailwitness.report import spread as module
 from mailwitness.report.model import build
-from mailwitness.report.spread import SpreadError, spread
+from mailwitness.report.spread import SpreadError, beside, spread
 from tests.lab.audit import RECORDED
 
 
@@ -89,3 +89,20 @@ def test_a_run_comes_to_the_same_report(monkeypatch: pytest.MonkeyPatch) -> None
     alone = build(audit, "2026-01-01T00:00:00Z")
     monkeypatch.setattr(module, "FEW", 4)
     assert build(audit, "2026-01-01T00:00:00Z") == alone
+
+
+@pytest.mark.parametrize("hosts", [1, module.FEW])
+def test_jobs_are_done_when_the_block_is(hosts: int, tmp_path: Path) -> None:
+    jobs = [(tmp_path / name).touch for name in ("a", "b")]
+    with beside(hosts, *jobs):
+        (tmp_path / "c").touch()
+    assert {path.name for path in tmp_path.iterdir()} == {"a", "b", "c"}
+
+
+@pytest.mark.parametrize("hosts", [1, module.FEW])
+def test_a_job_s_error_is_the_caller_s(hosts: int) -> None:
+    def job() -> None:
+        raise OSError("no space left")
+
+    with pytest.raises(OSError, match="no space left"), beside(hosts, job):
+        pass

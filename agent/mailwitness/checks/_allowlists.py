@@ -7,7 +7,7 @@ from mailwitness.correlate.allowlist import Access, ListAnswer
 from mailwitness.evidence.missing import Missing
 from mailwitness.firewall.verdict import Answer
 from mailwitness.policy.check import Case
-from mailwitness.policy.outcome import NotKnownError, Witness, few
+from mailwitness.policy.outcome import NotKnownError, Witness
 
 # How programs that ban addresses name their tables, chains and sets.
 _BANNING = re.compile(r"\bf2b\b|fail2ban|sshguard|crowdsec", re.IGNORECASE)
@@ -32,8 +32,13 @@ def witnesses(accesses: Iterable[Access]) -> Iterator[Witness]:
         yield Witness(
             "filtered",
             f"{access.way.address} over {access.way.interface}",
-            f"{few(access.cidrs)} {share.answer}{share.why} by {share.decided_by}",
+            f"{_few(access)} {share.answer}{share.why} by {share.decided_by}",
         )
+
+
+def _few(access: Access) -> str:
+    shown, more = access.networks(4)
+    return ", ".join(shown) + (f" and {more} more" if more else "")
 
 
 def settled(found: Iterable[ListAnswer]) -> None:
@@ -46,7 +51,7 @@ def settled(found: Iterable[ListAnswer]) -> None:
 def not_known(accesses: Iterable[Access]) -> None:
     """Out of the check where any of these is undecided."""
     reasons = dict.fromkeys(
-        f"{few(access.cidrs)}: {access.share.reason}"
+        f"{_few(access)}: {access.share.reason}"
         for access in accesses
         if access.share.answer is Answer.UNDECIDED
     )

@@ -1,7 +1,5 @@
 """Whose program holds a listening socket."""
 
-from pathlib import PurePosixPath
-
 from mailwitness.evidence.host import Process
 from mailwitness.policy.outcome import NotKnownError, known
 
@@ -17,9 +15,9 @@ def product(process: Process) -> str | None:
     """
     if process.own_root is False:
         return None
-    path = PurePosixPath(known(process.executable).removesuffix(" (deleted)"))
-    if path.name in _MANAGERS:
-        raise NotKnownError(f"{path.name} holds the socket for a service that it starts on demand")
-    if path.name == "dovecot":
+    *folders, name = known(process.executable).removesuffix(" (deleted)").split("/")
+    if name in _MANAGERS:
+        raise NotKnownError(f"{name} holds the socket for a service that it starts on demand")
+    if name == "dovecot":
         return "dovecot"
-    return "postfix" if path.name == "master" and "postfix" in path.parts else None
+    return "postfix" if name == "master" and "postfix" in folders else None

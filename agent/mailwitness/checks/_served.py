@@ -3,6 +3,7 @@
 import datetime
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from mailwitness.correlate.certificate import Certificate, parse
 from mailwitness.evidence.missing import Missing
@@ -45,8 +46,13 @@ def served(session: Session) -> tuple[Served, ...]:
         return ()
     if not session.chains:
         raise NotKnownError("no certificate was seen")
+    return _different(session.chains)
+
+
+@lru_cache(maxsize=256)  # of a host, whose certificates many checks ask for
+def _different(chains: tuple[ServedChain, ...]) -> tuple[Served, ...]:
     found: dict[tuple[str, object], Served] = {}
-    for chain in session.chains:
+    for chain in chains:
         leaf = known(parse(known(chain.leaf)))
         # The same leaf with other intermediates is another chain.
         key = (leaf.fingerprint, chain.intermediates)

@@ -135,6 +135,7 @@ CHECK = Check(
     references=("RFC 8446 §4.4.2", "RFC 5246 §7.4.2"),
     scope=Scope.LOOK,
     judge=_judge,
+    dated=True,
     explains=(Explains(("certificate-untrusted",), when=_trusted_with_the_rest),),
     remedies=install(postfix=("Debian 12",)),
 )

@@ -33,5 +33,6 @@ CHECK = Check(
     references=("RFC 5280 §4.1.2.5",),
     scope=Scope.LOOK,
     judge=_judge,
+    dated=True,
     remedies=install(dovecot=("Debian 12",), postfix=("Debian 12",)),
 )

@@ -39,6 +39,7 @@ CHECK = Check(
     references=("RFC 5280 §4.1.2.5", "https://eff-certbot.readthedocs.io/en/stable/using.html"),
     scope=Scope.LOOK,
     judge=_judge,
+    dated=True,
     always=True,
     remedies=(
         Remedy(

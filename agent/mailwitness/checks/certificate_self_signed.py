@@ -34,5 +34,6 @@ CHECK = Check(
     references=("RFC 5280 §6", "RFC 8314 §5.2"),
     scope=Scope.LOOK,
     judge=_judge,
+    dated=True,
     remedies=install(dovecot=("Debian 11",), postfix=("Debian 11",)),
 )

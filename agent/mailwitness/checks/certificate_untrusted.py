@@ -16,7 +16,7 @@ def _judge(case: Case) -> Verdict:
     self_signed = 0
     for certificate in certificates:
         problem = trust.chain_problem(
-            certificate.leaf, certificate.intermediates(), roots, moment(case)
+            certificate.leaf, tuple(certificate.intermediates()), roots, moment(case)
         )
         if problem and certificate.leaf.self_signed:
             self_signed += 1
@@ -40,5 +40,6 @@ CHECK = Check(
     references=("RFC 5280 §6", "RFC 8314 §5.2"),
     scope=Scope.LOOK,
     judge=_judge,
+    dated=True,
     remedies=install(postfix=()),
 )

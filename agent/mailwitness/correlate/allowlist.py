@@ -15,7 +15,7 @@ from mailwitness.firewall.addresses import (
     parse_network,
     union,
 )
-from mailwitness.firewall.verdict import Answer, Reachability, Share, networks
+from mailwitness.firewall.verdict import Answer, Reachability, Share, first_networks, networks
 
 Admitted = Literal["full", "partial", "none", "unknown"]
 Others = Literal["none", "some", "everyone", "unknown"]
@@ -28,10 +28,9 @@ class Access:
     way: Reachability
     share: Share
 
-    @property
-    def cidrs(self) -> tuple[str, ...]:
-        """The fewest networks that make up the sources."""
-        return tuple(networks(self.way.family, self.share.sources))
+    def networks(self, most: int) -> tuple[tuple[str, ...], int]:
+        """The first of the fewest networks that make up the sources, and how many more."""
+        return first_networks(self.way.family, self.share.sources, most)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 import datetime
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 from cryptography import x509
@@ -23,11 +23,11 @@ from mailwitness.evidence.moment import stamp
 from mailwitness.evidence.names import is_address
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Certificate:
     """The facts of one certificate; texts are as the certificate has them, so hostile input."""
 
-    fingerprint: str  # SHA-256 of the DER form, hexadecimal
+    fingerprint: str  # SHA-256 of the DER form, hexadecimal: what tells it from others
     subject: str
     issuer: str
     not_before: datetime.datetime
@@ -35,6 +35,12 @@ class Certificate:
     names: tuple[str, ...]  # DNS names and IP addresses of subjectAltName
     self_signed: bool  # verifies with its own key, whoever it says has issued it
     x509: x509.Certificate
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Certificate) and self.fingerprint == other.fingerprint
+
+    def __hash__(self) -> int:
+        return hash(self.fingerprint)
 
     def summary(self) -> dict[str, Any]:
         """What a report says of it, as a JSON value."""
@@ -47,7 +53,7 @@ class Certificate:
             "names": list(self.names),
         }
 
-    @property
+    @cached_property
     def key(self) -> CertificatePublicKeyTypes | Missing:
         """The public key; a certificate may hold one of a kind that is not known here."""
         try:
@@ -55,7 +61,7 @@ class Certificate:
         except (UnsupportedAlgorithm, ValueError) as error:
             return Missing(f"the key of {self.subject}: {error}")
 
-    @property
+    @cached_property
     def signature_hash(self) -> str | Missing | None:
         """Of the issuer's signature: "sha256"; None where it has its hash built in (Ed25519)."""
         try:
@@ -71,12 +77,17 @@ class Certificate:
         counts, a wildcard stands for the whole leftmost label. The common name that RFC 7817
         still allows is read by no current client, and so not here.
         """
-        verify = verify_certificate_ip_address if is_address(name) else verify_certificate_hostname
-        try:
-            verify(self.x509, name)
-        except (VerificationError, CertificateError):
-            return False
-        return True
+        return _covers(self, name)
+
+
+@lru_cache(maxsize=4096)
+def _covers(certificate: Certificate, name: str) -> bool:
+    verify = verify_certificate_ip_address if is_address(name) else verify_certificate_hostname
+    try:
+        verify(certificate.x509, name)
+    except (VerificationError, CertificateError):
+        return False
+    return True
 
 
 @lru_cache(maxsize=4096)

@@ -179,6 +179,11 @@ class Look:
     session: Session | Missing
     observed_at: str
 
+    @cached_property
+    def undated(self) -> "Look":
+        """For whom the time is nothing to go by."""
+        return Look(self.view, self.source, self.session, "")
+
 
 @dataclass(frozen=True)
 class Endpoint:
@@ -194,7 +199,7 @@ class Endpoint:
     outside: tuple[Outside, ...]
     leads_to: int | None = None  # the port that the packet filter leads its packets to
 
-    @property
+    @cached_property
     def id(self) -> str:
         """Stable over runs: ``imaps:993``."""
         return f"{self.name}:{self.port}"

@@ -5,9 +5,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
+import orjson
+
 from mailwitness.correlate.host import Host, Witnesses, correlate
 from mailwitness.evidence import folder as evidence_folder
-from mailwitness.evidence.codec import EvidenceError, loads
+from mailwitness.evidence.codec import EvidenceError, document, loads
 from mailwitness.evidence.host import HostEvidence
 from mailwitness.evidence.missing import Missing
 from mailwitness.evidence.probe import ProbeEvidence
@@ -88,7 +90,7 @@ def read(
 def _of_host(path: Path, host: str, kind: type[_D]) -> _D | Failure:
     """A host's document; what is wrong with it becomes the failure that stands for it."""
     try:
-        document = loads(evidence_folder.read(path), kind, Failure)
+        found = _document(evidence_folder.read(path), kind)
     except FileNotFoundError:
         problem = "not there: the host's part of the run left no evidence"
     except OSError as error:
@@ -96,7 +98,15 @@ def _of_host(path: Path, host: str, kind: type[_D]) -> _D | Failure:
     except EvidenceError as error:
         problem = str(error)
     else:
-        if document.host == host:
-            return document
-        problem = f"is evidence of {document.host!a}, not of this host"
+        if found.host == host:
+            return found
+        problem = f"is evidence of {found.host!a}, not of this host"
     return Failure(host, "failed", f"{path}: {problem}", "")
+
+
+def _document(content: bytes, kind: type[_D]) -> _D | Failure:
+    """By the fast parser; what does not fit after it, the strict one has the say on."""
+    try:
+        return document(orjson.loads(content), kind, Failure)
+    except ValueError:
+        return loads(content, kind, Failure)

@@ -1,7 +1,7 @@
 """One host of a run: its row of the report, whatever became of it, and its endpoints."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, assert_never
 
 from mailwitness.correlate import configured
@@ -12,7 +12,7 @@ from mailwitness.correlate.gates import gates
 from mailwitness.correlate.redirects import Translation, beyond, redirected, translations
 from mailwitness.evidence.host import HostEvidence, Software
 from mailwitness.evidence.missing import Missing
-from mailwitness.evidence.probe import Observation, ProbeEvidence, Protocol
+from mailwitness.evidence.probe import Observation, ProbeEvidence, Protocol, Session
 from mailwitness.evidence.run import Failure, PlannedHost
 from mailwitness.evidence.services import SERVICES, Service
 from mailwitness.resolver.offer import TlsUse
@@ -208,7 +208,7 @@ def _endpoints(
     )
     leads = redirected(translated, known_ports)
     for port in sorted({*known_ports, *(port for port in leads if port)}):
-        outside = tuple(_sightings(probes, port))
+        outside = tuple(_told_the_same(_sightings(probes, port)))
         setting = inside if isinstance(inside, Missing) else configured.configured(inside, port)
         running = _running(inside, translated, port)
         goal = leads.get(port)
@@ -307,6 +307,22 @@ def _sightings(
             yield from (Outside(vantage, look) for look in seen)
             if not seen:
                 yield Outside(vantage, Missing(f"port {port} was not probed"))
+
+
+def _told_the_same(sightings: Iterable[Outside]) -> Iterator[Outside]:
+    """Sessions that are equal as one: what is made of it, is made once."""
+    known: list[Session] = []
+    for sighting in sightings:
+        seen = sighting.observation
+        if isinstance(seen, Missing) or isinstance(seen.session, Missing):
+            yield sighting
+            continue
+        session = next((each for each in known if each == seen.session), None)
+        if session is None:
+            known.append(seen.session)
+            yield sighting
+        else:
+            yield Outside(sighting.vantage, replace(seen, session=session))
 
 
 def _running(

@@ -7,7 +7,6 @@ import re
 import ssl
 import warnings
 from bisect import bisect_right
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -43,15 +42,20 @@ class Store:
     @cached_property
     def turns(self) -> tuple[datetime.datetime, ...]:
         """The moments from which on one of them is valid, or no longer is; ascending."""
-        return tuple(sorted(turn for each in self.certificates for turn in _turns(each)))
+        return tuple(
+            sorted(
+                turn
+                for each in self.certificates
+                for turn in _turns(each.not_valid_before_utc, each.not_valid_after_utc)
+            )
+        )
 
 
-def _turns(certificate: x509.Certificate) -> tuple[datetime.datetime, datetime.datetime]:
+def _turns(
+    not_before: datetime.datetime, not_after: datetime.datetime
+) -> tuple[datetime.datetime, datetime.datetime]:
     # RFC 5280 §4.1.2.5: valid through notAfter, inclusive, and dates have whole seconds.
-    return (
-        certificate.not_valid_before_utc,
-        certificate.not_valid_after_utc + datetime.timedelta(seconds=1),
-    )
+    return not_before, not_after + datetime.timedelta(seconds=1)
 
 
 @lru_cache(maxsize=1)
@@ -85,9 +89,10 @@ def store(pem: str | None) -> Store | Missing:
     return Store(given if isinstance(system, Missing) else (*system.certificates, *given))
 
 
+@lru_cache(maxsize=256)  # of a host, whose chains several checks ask about
 def chain_problem(
     leaf: Certificate,
-    intermediates: Iterable[Certificate],
+    intermediates: tuple[Certificate, ...],
     roots: Store,
     at: datetime.datetime,
 ) -> str | None:
@@ -97,16 +102,15 @@ def chain_problem(
     leaf's validity, and extensions are read as mail clients read them (OpenSSL asks for
     basicConstraints of an issuer and little more; company CAs often have no more).
     """
-    given = tuple(intermediates)
     moment = min(max(at, leaf.not_before), leaf.not_after)
     # All moments between two turns have one answer, so that it is worked out once for all the
     # conversations that showed the chain.
     turns = [leaf.not_before]
-    for each in given:
-        turns += (turn for turn in _turns(each.x509) if turn <= moment)
+    for each in intermediates:
+        turns += (turn for turn in _turns(each.not_before, each.not_after) if turn <= moment)
     place = bisect_right(roots.turns, moment)
     turns += roots.turns[place - 1 : place]
-    return _problem(leaf, given, roots, max(turns))
+    return _problem(leaf, intermediates, roots, max(turns))
 
 
 @lru_cache(maxsize=4096)

@@ -3,7 +3,7 @@
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cache, partial
 from typing import (
@@ -12,6 +12,7 @@ from typing import (
     Callable,
     ClassVar,
     Literal,
+    NoReturn,
     Optional,
     TypeVar,
     Union,
@@ -85,14 +86,19 @@ def loads(
         raise EvidenceError("$", "nested too deeply") from None
     except ValueError as error:
         raise EvidenceError("$", f"not JSON: {error}") from None
+    return document(value, kind, other)
+
+
+def document(value: Any, kind: type[_D], other: Optional[type[_E]] = None) -> Union[_D, _E]:
+    """The document that the JSON `value` stands for, which loses its schema; else as `loads`."""
     if not isinstance(value, dict):
         raise EvidenceError("$", f"an object is expected, not {_kind(value)}")
     schema = value.pop("schema", None)
     kinds: list[type[Union[_D, _E]]] = [kind] if other is None else [kind, other]
     for expected in kinds:
         if schema == expected.SCHEMA:
-            document: Union[_D, _E] = decode(expected, value)
-            return document
+            found: Union[_D, _E] = decode(expected, value)
+            return found
     raise EvidenceError("$.schema", _schema_problem(schema, [k.SCHEMA for k in kinds]))
 
 
@@ -156,7 +162,7 @@ def _decoder(kind: Any) -> _Decoder:
         return _record(kind)
     if kind is float:
         return _float
-    return partial(_expect, kind)
+    return _text if kind is str else partial(_expect, kind)
 
 
 def _bounded(kind: Any, bounds: Between) -> _Decoder:
@@ -179,7 +185,7 @@ def _union(kinds: tuple[Any, ...]) -> _Decoder:
     def decoder(value: Any) -> Any:
         if value is None and optional:
             return None
-        if missing and type(value) is dict and value.keys() == {"missing"}:
+        if missing and type(value) is dict and len(value) == 1 and "missing" in value:
             return _missing(value)
         return other(value)
 
@@ -197,13 +203,14 @@ def _literal(words: tuple[str, ...]) -> _Decoder:
 
 def _tuple(item: _Decoder) -> _Decoder:
     def decoder(value: Any) -> Any:
-        found = []
-        for number, each in enumerate(_expect(list, value)):
-            try:
-                found.append(item(each))
-            except _Misfit as wrong:
-                wrong.steps.append(f"[{number}]")
-                raise
+        found: list[Any] = []
+        try:
+            for each in _expect(list, value):
+                found.append(item(each))  # noqa: PERF401 - how many there are says which is wrong
+        except _Misfit as wrong:
+            if type(value) is list:
+                wrong.steps.append(f"[{len(found)}]")
+            raise
         return tuple(found)
 
     return decoder
@@ -213,7 +220,7 @@ def _dict(item: _Decoder) -> _Decoder:
     def decoder(value: Any) -> Any:
         found = {}
         for key, each in _expect(dict, value).items():
-            _expect(str, key)
+            _text(key)
             try:
                 found[key] = item(each)
             except _Misfit as wrong:
@@ -227,7 +234,7 @@ def _dict(item: _Decoder) -> _Decoder:
 def _missing(value: Any) -> Missing:
     reason = _expect(dict, value).get("missing")
     try:
-        return Missing(_expect(str, reason))
+        return Missing(_text(reason))
     except _Misfit as wrong:
         wrong.steps.append(".missing")
         raise
@@ -237,22 +244,31 @@ def _record(kind: Any) -> _Decoder:
     def decoder(value: Any) -> Any:
         entries, hints = _expect(dict, value), _hints(kind)
         if entries.keys() != hints.keys():
-            for name in hints:
-                if name not in entries:
-                    raise _Misfit(f"{name} is not there")
-            for name in entries:
-                if name not in hints:
-                    raise _Misfit(f"{_show(name)} is not a field of {kind.__name__}")
+            _wrong_fields(kind, entries, hints)
         found = {}
-        for name, hint in hints.items():
-            try:
-                found[name] = hint(entries[name])
-            except _Misfit as wrong:
-                wrong.steps.append(f".{name}")
-                raise
-        return kind(**found)
+        name = ""
+        try:
+            for name, hint in hints.items():
+                each = entries[name]
+                plain = hint is _text and type(each) is str and each.isascii()
+                found[name] = each if plain else hint(each)
+        except _Misfit as wrong:
+            wrong.steps.append(f".{name}")
+            raise
+        # As __init__ would, which takes a call for each field of what is frozen.
+        record = object.__new__(kind)
+        record.__dict__.update(found)
+        return record
 
     return decoder
+
+
+def _wrong_fields(kind: Any, entries: Iterable[str], hints: Iterable[str]) -> NoReturn:
+    for name in hints:
+        if name not in entries:
+            raise _Misfit(f"{name} is not there")
+    unknown = next(name for name in entries if name not in hints)
+    raise _Misfit(f"{_show(unknown)} is not a field of {kind.__name__}")
 
 
 @cache
@@ -273,12 +289,18 @@ def _float(value: Any) -> float:
     return number
 
 
+def _text(value: Any) -> Any:
+    if type(value) is str and value.isascii():  # as nearly all are
+        return value
+    if _SURROGATE.search(_expect(str, value)):
+        raise _Misfit("a text that is not Unicode: half of a surrogate pair")
+    return value
+
+
 def _expect(kind: Any, value: Any) -> Any:
     # bool is an int in Python and not in JSON, hence type() and not isinstance().
     if type(value) is not kind:
         raise _Misfit(f"{kind.__name__} is expected, not {_kind(value)}")
-    if kind is str and not value.isascii() and _SURROGATE.search(value):
-        raise _Misfit("a text that is not Unicode: half of a surrogate pair")
     return value
 
 

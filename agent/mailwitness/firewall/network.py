@@ -1,5 +1,6 @@
 """What the filter and the routing ask of the host itself: addresses, routes, listeners."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -60,7 +61,21 @@ class Listener:
     port: int
 
 
-@dataclass(frozen=True)
+_Place = tuple[int, int, int | None]  # family, port and address of a listener; None: of all
+
+
+def _places(listeners: Iterable[Listener]) -> frozenset[_Place]:
+    return frozenset(
+        (
+            listener.family,
+            listener.port,
+            None if listener.address is None else parse_address(listener.address)[1],
+        )
+        for listener in listeners
+    )
+
+
+@dataclass(frozen=True, eq=False)
 class Network:
     """The host's own state. None: it was not captured, and what hangs on it is undecided.
 
@@ -91,10 +106,16 @@ class Network:
 
     def own(self, family: int, device: str | None = None) -> IntervalSet:
         """The host's addresses, or those on one device; all of 127.0.0.0/8 is on lo."""
+        return self._all_own[family] if device is None else self._own_of(family, [device])
+
+    @cached_property
+    def _all_own(self) -> dict[int, IntervalSet]:
+        return {family: self._own_of(family, ["lo", *self._own[family]]) for family in WIDTH}
+
+    def _own_of(self, family: int, names: Iterable[str]) -> IntervalSet:
         devices = self._own[family]
-        names = list(devices) if device is None else [device]
         found = [single(value) for name in names for value, _ in devices.get(name, ())]
-        if family == V4 and device in (None, "lo"):
+        if family == V4 and "lo" in names:
             found.append(LOOPBACK)
         return union(found)
 
@@ -139,15 +160,20 @@ class Network:
 
         The host's own addresses lead nowhere, as for nft's fib expression. None: not captured.
         """
-        if self.routes is None:
-            return None
-        cells = []
-        rest = EVERYTHING
-        for members, route in self._destinations[family]:
-            rest -= members
-            names = route.devices if route.type == "unicast" else ("",)
-            cells.append((members, union(single(interface_number(name)) for name in names)))
-        return (*cells, (rest, single(0)))
+        return None if self.routes is None else self._devices[family]
+
+    @cached_property
+    def _devices(self) -> dict[int, tuple[tuple[IntervalSet, IntervalSet], ...]]:
+        found: dict[int, tuple[tuple[IntervalSet, IntervalSet], ...]] = {}
+        for family, destinations in self._destinations.items():
+            cells = []
+            rest = EVERYTHING
+            for members, route in destinations:
+                rest -= members
+                names = route.devices if route.type == "unicast" else ("",)
+                cells.append((members, union(single(interface_number(name)) for name in names)))
+            found[family] = (*cells, (rest, single(0)))
+        return found
 
     def types(
         self, family: int, device: str | None
@@ -219,15 +245,18 @@ class Network:
 
     def listens(self, family: int, address: int, port: int, *, here: bool) -> bool:
         """Whether something listens there: on this host, or behind it."""
-        listeners = self.listeners if here else self.forwarded
-        if listeners is None:
+        places = self._here if here else self._behind
+        if places is None:
             return True
-        return any(
-            listener.port == port
-            and listener.family == family
-            and (listener.address is None or parse_address(listener.address)[1] == address)
-            for listener in listeners
-        )
+        return (family, port, None) in places or (family, port, address) in places
+
+    @cached_property
+    def _here(self) -> frozenset[_Place] | None:
+        return None if self.listeners is None else _places(self.listeners)
+
+    @cached_property
+    def _behind(self) -> frozenset[_Place] | None:
+        return None if self.forwarded is None else _places(self.forwarded)
 
     def never_arrive(self, family: int) -> IntervalSet:
         """Sources that the kernel takes from no device but lo.
@@ -236,11 +265,13 @@ class Network:
         and 240.0.0.0/4 is not; ip6_rcv_core() for IPv6. The host's own addresses are refused or
         answered over lo.
         """
-        if family == V4:
-            return MARTIANS_4 | self.own(family)
+        return self._never[family]
+
+    @cached_property
+    def _never(self) -> dict[int, IntervalSet]:
         # A router has the lowest address of each of its networks, too (RFC 4291, 2.6.1).
         anycast = self._lowest_addresses(V6) if self.forwards is not False else NOTHING
-        return MARTIANS_6 | self.own(family) | anycast
+        return {V4: MARTIANS_4 | self.own(V4), V6: MARTIANS_6 | self.own(V6) | anycast}
 
 
 def _type(*names: str) -> IntervalSet:

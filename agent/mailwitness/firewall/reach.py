@@ -1,7 +1,8 @@
 """The entry: a capture of the packet filters, and who can reach a port through them."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from mailwitness.firewall import ipset, iptables, nft
 from mailwitness.firewall.addresses import (
@@ -16,6 +17,7 @@ from mailwitness.firewall.addresses import (
 from mailwitness.firewall.iptables import LEGACY_BACK_END, NFT_BACK_END
 from mailwitness.firewall.network import Network
 from mailwitness.firewall.packet import Packet
+from mailwitness.firewall.ports import Ports
 from mailwitness.firewall.ruleset import (
     Chain,
     Opaque,
@@ -33,7 +35,7 @@ from mailwitness.firewall.verdict import (
     TraceStep,
     in_order,
 )
-from mailwitness.firewall.walk import Mention, Outcome, Walk
+from mailwitness.firewall.walk import Mention, Outcome, Walk, no_listener
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,14 @@ class Firewall:
 
     ruleset: Ruleset
     unread: tuple[str, ...] = ()
+    # By network, address, interface and group of ports: most ports are like others.
+    _found: dict[tuple[object, ...], tuple[int, tuple[Share, ...]]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+
+    @cached_property
+    def _ports(self) -> Ports:
+        return Ports(self.ruleset)
 
     def reach(self, network: Network, address: str, port: int, interface: str) -> Reachability:
         """Who can open a TCP connection to the address and port, coming in over the interface.
@@ -67,9 +77,20 @@ class Firewall:
         no address.
         """
         family, local = parse_address(address)
-        everyone = IntervalSet((0, 1 << WIDTH[family]))
-        outcome = self._walk(network, family, local, port, interface, everyone, None)
-        return Reachability(family, address, port, interface, _shares(outcome, everyone))
+        group = self._ports.group(network, family, local, port)
+        asked = network, family, local, interface, group
+        if asked not in self._found:
+            everyone = IntervalSet((0, 1 << WIDTH[family]))
+            outcome = self._walk(network, family, local, port, interface, everyone, None)
+            self._found[asked] = port, _shares(outcome, everyone)
+        like, shares = self._found[asked]
+        if like != port:
+            theirs, own = (no_listener(family, local, each) for each in (like, port))
+            shares = tuple(
+                replace(share, decided_by=own) if share.decided_by == theirs else share
+                for share in shares
+            )
+        return Reachability(family, address, port, interface, shares)
 
     def trace(
         self, network: Network, source: str, address: str, port: int, interface: str

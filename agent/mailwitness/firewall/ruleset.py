@@ -339,6 +339,15 @@ class Table:
         return any(chain.changes_packets for chain in self.chains.values())
 
 
+@dataclass(frozen=True, slots=True)
+class Attached:
+    """A base chain with its table."""
+
+    table: Table
+    chain: Chain
+    priority: int
+
+
 @dataclass(frozen=True)
 class Ruleset:
     """All tables in force."""
@@ -349,6 +358,25 @@ class Ruleset:
     def size(self) -> int:
         """The number of rules."""
         return sum(len(chain.rules) for table in self.tables for chain in table.chains.values())
+
+    def attached(self, family: int, hook: Hook) -> tuple[Attached, ...]:
+        """By priority; of equal ones the newest first, as nf_hook_entries_grow() inserts them."""
+        return self._attached.get((family, hook), ())
+
+    @cached_property
+    def _attached(self) -> dict[tuple[int, Hook], tuple[Attached, ...]]:
+        found: dict[tuple[int, Hook], list[tuple[tuple[int, int, int], Attached]]] = {}
+        for table in self.tables:
+            for index, chain in enumerate(table.chains.values()):
+                if chain.base is not None:
+                    key = (chain.base.priority, -table.age, -index)
+                    each = Attached(table, chain, chain.base.priority)
+                    for family in filter(table.serves, WIDTH):
+                        found.setdefault((family, chain.base.hook), []).append((key, each))
+        return {
+            where: tuple(each for _, each in sorted(chains, key=lambda one: one[0]))
+            for where, chains in found.items()
+        }
 
     @cached_property
     def tracked(self) -> frozenset[int]:

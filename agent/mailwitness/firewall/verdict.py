@@ -110,7 +110,18 @@ def first_networks(family: int, members: IntervalSet, most: int) -> tuple[tuple[
     """At most so many of them, and how many more there are, which nobody writes out."""
     blocks = _blocks(WIDTH[family], members)
     listed = tuple(_network(family, *block) for block in islice(blocks, most))
-    return listed, sum(1 for _ in blocks)
+    return listed, _how_many(WIDTH[family], members) - len(listed)
+
+
+def _how_many(width: int, members: IntervalSet) -> int:
+    """Of them, without making them: from the ends of an interval to its roundest number between."""
+    count = 0
+    for low, last in members.intervals(width):
+        end = last + 1
+        free = (low ^ end).bit_length() - 1
+        round_number = end >> free << free
+        count += (round_number - low).bit_count() + (end - round_number).bit_count()
+    return count
 
 
 def _blocks(width: int, members: IntervalSet) -> Iterator[tuple[int, int]]:

@@ -39,6 +39,7 @@ from mailwitness.firewall.packet import (
 )
 from mailwitness.firewall.ruleset import (
     AllOrAny,
+    Attached,
     Chain,
     Hook,
     Kind,
@@ -51,7 +52,6 @@ from mailwitness.firewall.ruleset import (
     Rule,
     Ruleset,
     SetMark,
-    Table,
     Target,
     Translate,
     Unknown,
@@ -62,6 +62,8 @@ from mailwitness.firewall.verdict import Decider, Layer, TraceStep
 
 CONNTRACK = -200
 DSTNAT, SRCNAT = -100, 100
+# Where it does something of its own.
+_OF_THE_KERNEL = (Hook.PREROUTING, Hook.OUTPUT, Hook.POSTROUTING)
 
 # The kernel allows nft 16 jumps in one another; iptables-legacy has no fixed limit.
 DEEPEST = 100
@@ -101,15 +103,6 @@ class Outcome:
 
 class TooMuchError(Exception):
     """The ruleset takes more work than one question is worth; told as a reason, never raised."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Attached:
-    """A base chain with its table."""
-
-    table: Table
-    chain: Chain
-    priority: int
 
 
 class Walk:
@@ -282,8 +275,7 @@ class Walk:
             clients = flows.pop(packet).members()
             if listening and not any(listening):
                 address, port = places[0]
-                name = format_address(packet.family, address)
-                self._block(clients, f"nothing listens on {name} port {port}", Layer.LISTENER)
+                self.block(clients, no_listener(packet.family, address, port))
             else:
                 reason = "where the translation leads is one of several places"
                 self._give_up(clients, reason, Layer.LISTENER)
@@ -333,7 +325,9 @@ class Walk:
     def _pass(self, hook: Hook, flows: Flows) -> Flows:
         """Through all base chains of the hook, by priority, with conntrack and NAT between them."""
         self._hook = hook
-        chains = list(self._attached(hook))
+        chains = self._ruleset.attached(self._family, hook)
+        if not chains and hook not in _OF_THE_KERNEL:
+            return flows
         plain = [each for each in chains if not _is_nat(each.chain)]
         stages: list[tuple[int, Callable[[Flows], Flows]]] = [
             (priority, partial(self._pass_group, list(group)))
@@ -354,19 +348,7 @@ class Walk:
             flows = stage(flows)
         return flows
 
-    def _attached(self, hook: Hook) -> Iterator[_Attached]:
-        """By priority; of equal ones the newest first, as nf_hook_entries_grow() inserts them."""
-        found = []
-        for table in self._ruleset.tables:
-            if table.serves(self._family):
-                for index, chain in enumerate(table.chains.values()):
-                    if chain.base is not None and chain.base.hook is hook:
-                        key = (chain.base.priority, -table.age, -index)
-                        found.append((key, _Attached(table, chain, chain.base.priority)))
-        found.sort(key=lambda each: each[0])
-        return (each for _, each in found)
-
-    def _pass_group(self, group: list[_Attached], flows: Flows) -> Flows:
+    def _pass_group(self, group: list[Attached], flows: Flows) -> Flows:
         """Chains of one priority. Which of two tables came first is not always told by a capture.
 
         Where it matters (one of them changes the packet) both orders are followed.
@@ -386,7 +368,7 @@ class Walk:
             flows = self._pass_chain(each, flows)
         return flows
 
-    def _pass_nat(self, group: list[_Attached], flows: Flows) -> Flows:
+    def _pass_nat(self, group: list[Attached], flows: Flows) -> Flows:
         """The NAT core asks its chains for the first packet of a tracked connection only.
 
         The first chain that translates has the last word: nf_nat_inet_fn().
@@ -414,7 +396,7 @@ class Walk:
             _join(done, packet, rest.members())
         return done
 
-    def _pass_chain(self, each: _Attached, flows: Flows) -> Flows:
+    def _pass_chain(self, each: Attached, flows: Flows) -> Flows:
         base = each.chain.base
         assert base is not None
         passing: Flows = {}
@@ -435,7 +417,7 @@ class Walk:
             _join(flows, packet, rest.members())
         return flows
 
-    def _doubt(self, each: _Attached, reason: str, clients: IntervalSet) -> None:
+    def _doubt(self, each: Attached, reason: str, clients: IntervalSet) -> None:
         """Whether they pass the base chain at all is not known."""
         table = each.table
         decider = Decider(
@@ -498,6 +480,12 @@ class Walk:
 MOST_PLACES = 256
 
 
+def no_listener(family: int, address: int, port: int) -> Decider:
+    """What blocks there where no filter does."""
+    text = f"nothing listens on {format_address(family, address)} port {port}"
+    return Decider(Layer.LISTENER, text)
+
+
 def _leaving(answer: Packet, device: str) -> Packet:
     """One that comes from another machine is not routed before it has passed prerouting."""
     return replace(answer, leads_to=device) if answer.iif else replace(answer, oif=device)
@@ -545,7 +533,7 @@ def _join(flows: Flows, packet: Packet, clients: IntervalSet) -> None:
 class _Run:
     """The way through one base chain and the chains that it jumps to."""
 
-    def __init__(self, walk: Walk, attached: _Attached) -> None:
+    def __init__(self, walk: Walk, attached: Attached) -> None:
         self.translated: list[tuple[Packet, IntervalSet]] = []
         self._walk = walk
         self._table = attached.table

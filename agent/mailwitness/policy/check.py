@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import Enum
+from functools import lru_cache
 
 from packaging.specifiers import SpecifierSet
 from packaging.version import InvalidVersion, Version
@@ -77,11 +78,15 @@ class Remedy:
             return not software
         try:
             return any(
-                isinstance(version, Missing) or Version(version) in SpecifierSet(self.versions)
-                for version in stated
+                isinstance(version, Missing) or _is_of(version, self.versions) for version in stated
             )
         except InvalidVersion:
             return True
+
+
+@lru_cache(maxsize=4096)  # a fleet has few versions
+def _is_of(version: str, versions: str) -> bool:
+    return Version(version) in SpecifierSet(versions)
 
 
 @dataclass(frozen=True)
@@ -111,6 +116,10 @@ class Case:
         """Of checks that are asked about each conversation."""
         assert self._look is not None
         return self._look
+
+    def of(self, look: Look) -> "Case":
+        """The same with this conversation."""
+        return Case(self._host, self._profile, self._endpoint, look)
 
     def says(self, text: str) -> Witness:
         """This conversation as a witness of `text`."""
@@ -164,6 +173,9 @@ class Check:
     always: bool = False
     # The witnesses that can tell. A host's look at itself is none of how it treats strangers.
     views: tuple[View, ...] = ("outside", "running")
+    # Whether the answer to a conversation hangs on its time: others are asked once where several
+    # vantages were told the same, and about a conversation without a time.
+    dated: bool = False
     relay_severity: Severity = Severity.LOW  # on port 25
     explains: tuple[Explains, ...] = ()
     ports: tuple[int, ...] = ()  # of a check of the host: those that it is about

@@ -3,8 +3,9 @@
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
-from mailwitness.correlate.endpoint import RELAY_PORT, Configured, Endpoint
+from mailwitness.correlate.endpoint import RELAY_PORT, Configured, Endpoint, Look, View
 from mailwitness.correlate.host import Host
 from mailwitness.evidence.host import PostfixService
 from mailwitness.evidence.missing import Missing
@@ -32,7 +33,7 @@ class Finding:
     in_baseline: bool = False
     causes: tuple[tuple[str, str | None], ...] = ()  # the failures that it follows from
 
-    @property
+    @cached_property
     def outcome(self) -> Outcome:
         """The verdict's, or what a waiver or the baseline makes of a failure."""
         if self.verdict.outcome is Outcome.FAIL and self.waiver:
@@ -47,10 +48,22 @@ def judge(host: Host, profiles: Sequence[Profile], checks: Iterable[Check]) -> t
     findings = [
         finding
         for check in checks
+        for asking in [_asking(check, profiles)]
         for endpoint in _subjects(host, check)
-        for finding in _of_subject(host, endpoint, check, profiles)
+        for finding in _of_subject(host, endpoint, check, asking)
     ]
     return tuple(sorted(findings, key=_worst_first))
+
+
+# Those that ask for a check: on port 25, and elsewhere.
+_Asking = dict[bool, list[Profile]]
+
+
+def _asking(check: Check, profiles: Sequence[Profile]) -> _Asking:
+    return {
+        relay: [profile for profile in profiles if profile.paragraph(check.id, relay=relay)]
+        for relay in (True, False)
+    }
 
 
 def judge_waivers(
@@ -87,35 +100,37 @@ def _subjects(host: Host, check: Check) -> Iterator[Endpoint | None]:
 
 
 def _of_subject(
-    host: Host, endpoint: Endpoint | None, check: Check, profiles: Sequence[Profile]
+    host: Host, endpoint: Endpoint | None, check: Check, by_port: _Asking
 ) -> Iterator[Finding]:
     """One finding for each different verdict; policies that agree share theirs."""
     relay = endpoint is not None and endpoint.port == RELAY_PORT
-    asking = [profile for profile in profiles if profile.paragraph(check.id, relay=relay)]
-    verdicts: dict[Verdict, list[str]] = {}
+    asking = by_port[relay]
+    verdicts: list[tuple[Verdict, list[str]]] = []
     if check.criteria:
+        by_verdict: dict[Verdict, list[str]] = {}
         for profile in asking:
             verdict = _verdict(Case(host, profile, endpoint), check)
-            verdicts.setdefault(verdict, []).append(profile.id)
+            by_verdict.setdefault(verdict, []).append(profile.id)
+        verdicts += by_verdict.items()
     elif check.always or asking:
         # Without numbers of a policy it says the same by all of them.
         verdict = _verdict(Case(host, None, endpoint), check)
-        verdicts[verdict] = [profile.id for profile in asking]
-    for verdict, policies in verdicts.items():
-        remedies = check.remedies if verdict.outcome is Outcome.FAIL else ()
-        advice: tuple[Remedy, ...] = ()
-        if verdict.outcome is Outcome.FAIL and check.advise is not None:
-            advice = check.advise(Case(host, None, endpoint))
+        verdicts.append((verdict, [profile.id for profile in asking]))
+    for verdict, policies in verdicts:
         yield Finding(
             check=check,
             severity=verdict.severity or (check.relay_severity if relay else check.severity),
             endpoint=endpoint,
             verdict=verdict,
             policies=tuple(policies),
-            remedies=tuple(
-                _of_port((*advice, *(e for e in remedies if e.fits(host.software))), endpoint)
-            ),
+            remedies=_remedies(host, endpoint, check) if verdict.outcome is Outcome.FAIL else (),
         )
+
+
+def _remedies(host: Host, endpoint: Endpoint | None, check: Check) -> tuple[Remedy, ...]:
+    advice = () if check.advise is None else check.advise(Case(host, None, endpoint))
+    fitting = (remedy for remedy in check.remedies if remedy.fits(host.software))
+    return tuple(_of_port((*advice, *fitting), endpoint))
 
 
 def _of_port(remedies: Iterable[Remedy], endpoint: Endpoint | None) -> Iterator[Remedy]:
@@ -161,10 +176,7 @@ def _of_looks(case: Case, check: Check) -> Verdict:
     Views stand in the order of their strength. What a weaker one cannot tell does not take
     away what a stronger one has seen.
     """
-    by_view = [
-        [_ask(check, replace(case, _look=look)) for look in case.endpoint.looks(view)]
-        for view in check.views
-    ]
+    by_view = [list(_of_view(case, check, view)) for view in check.views]
     verdicts = [verdict for view in by_view for verdict in view]
     strongest = next((view for view in by_view if view), [])
     for outcome in (Outcome.ERROR, Outcome.FAIL):
@@ -178,7 +190,34 @@ def _of_looks(case: Case, check: Check) -> Verdict:
     return Verdict(Outcome.NOT_ASSESSED, _why_no_look(case.endpoint))
 
 
+def _of_view(case: Case, check: Check, view: View) -> Iterator[Verdict]:
+    """Of each conversation; where vantages were told the same, what one of them is told."""
+    known: dict[int, tuple[Look, Verdict]] = {}
+    for look in case.endpoint.looks(view):
+        if check.dated:
+            yield _ask(check, case.of(look))
+            continue
+        told = id(look.session)
+        if told not in known:
+            known[told] = look, _ask(check, case.of(look.undated))
+        first, verdict = known[told]
+        yield verdict if look is first else _said_by(look, verdict, first)
+
+
+def _said_by(look: Look, verdict: Verdict, first: Look) -> Verdict:
+    """The same of another conversation."""
+    if not verdict.witnesses:
+        return verdict
+    witnesses = (
+        replace(witness, source=look.source) if witness.source == first.source else witness
+        for witness in verdict.witnesses
+    )
+    return replace(verdict, witnesses=tuple(witnesses))
+
+
 def _merged(verdicts: Sequence[Verdict]) -> Verdict:
+    if len(verdicts) == 1 and not verdicts[0].witnesses:
+        return verdicts[0]
     details = dict.fromkeys(verdict.detail for verdict in verdicts)
     witnesses = dict.fromkeys(witness for verdict in verdicts for witness in verdict.witnesses)
     severities = [verdict.severity for verdict in verdicts if verdict.severity]

@@ -17,15 +17,19 @@ def fold(host: Host, findings: Sequence[Finding]) -> tuple[Finding, ...]:
     What a check's failure explains stands in the check (`explains`). A failure that is waived or
     in the baseline explains nothing: it is not shown to those who would look for the cause there.
     """
-    explaining = [
-        finding
-        for finding in findings
-        if finding.outcome is Outcome.FAIL and finding.check.explains
-    ]
+    failures = [finding for finding in findings if finding.outcome is Outcome.FAIL]
+    explaining = {
+        outcome: [
+            failure
+            for failure in failures
+            if any(one.outcome is outcome for one in failure.check.explains)
+        ]
+        for outcome in Outcome
+    }
     direct = {
         place(finding): causes
         for finding in findings
-        if (causes := _causes(host, finding, explaining))
+        if (causes := _causes(host, finding, explaining[finding.outcome]))
     }
     folded = [
         replace(finding, causes=_roots(where, direct))

@@ -1,7 +1,8 @@
 """What each witness says of a port, fact by fact, and where they disagree."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 Json = dict[str, Any]
@@ -55,7 +56,7 @@ def testimony(endpoint: Json) -> Testimony:
         )
     ]
     for name, configured, of_session in _OF_SESSIONS:
-        inside, *outside = [_said(seen, of_session) for _, seen in conversations]
+        inside, *outside = _all_said([seen for _, seen in conversations], of_session)
         if of_session is _login_before:
             # Dovecot takes a connection from its own address for secured, whatever crosses it:
             # https://doc.dovecot.org/2.3/settings/core/#core_setting-disable_plaintext_auth
@@ -146,6 +147,18 @@ def _handshake(running: Json) -> Json:
     return handshake if running["sockets"] else {}
 
 
+def _all_said(conversations: Iterable[Json], of_session: Callable[[Json], Cell]) -> list[Cell]:
+    """One for each; where vantages were told the same, it is looked at once."""
+    found: list[Cell] = []
+    known: dict[tuple[int, str | None], Cell] = {}
+    for seen in conversations:
+        told = id(seen.get("session", seen)), seen.get("reach")
+        if told not in known:
+            known[told] = _said(seen, of_session)
+        found.append(known[told])
+    return found
+
+
 def _said(seen: Json, of_session: Callable[[Json], Cell]) -> Cell:
     """The cell of a conversation; one without a session has said why in the first row."""
     session = seen.get("session", {"missing": seen.get("missing", "")})
@@ -212,12 +225,18 @@ def _logins(lines: Any) -> Cell:
 
 
 def _settings(setting: Json, *words: str) -> Cell:
+    settings = setting.get("settings", {})
     found = (
         f"{name} = {value}"
-        for name, value in setting.get("settings", {}).items()
-        if isinstance(value, str) and value and any(word in name for word in words)
+        for name in _named(tuple(settings), words)
+        if isinstance(value := settings[name], str) and value
     )
     return Cell(tuple(found))
+
+
+@lru_cache(maxsize=256)  # the releases of a fleet have few sets of settings
+def _named(names: tuple[str, ...], words: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(name for name in names if any(word in name for word in words))
 
 
 def _set_versions(setting: Json) -> Cell:

@@ -2,8 +2,8 @@
 
 import base64
 import hashlib
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache, partial
 from importlib import resources
 from typing import Any
 
@@ -21,6 +21,9 @@ from mailwitness.report.text import printable
 # 28 MB, four seconds), and with a cell for every host and requirement.
 ONE_PAGE = 200
 HEAT_MAP = 500
+
+# Of each kind: what hosts of one fleet say is much the same.
+_SHARED_ROWS = 10_000
 
 
 def fleet_page(report: dict[str, Any], before: Sequence[dict[str, Any]] = ()) -> str:
@@ -68,9 +71,18 @@ def _fleet(report: dict[str, Any], before: Sequence[dict[str, Any]], *, apart: b
     )
 
 
+class _Pages(Environment):
+    """Of reports, which are made of dicts: their keys are looked for first."""
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        if type(obj) is dict and attribute in obj:
+            return obj[attribute]
+        return super().getattr(obj, attribute)
+
+
 @lru_cache(maxsize=8)
 def _template(name: str) -> Template:
-    environment = Environment(
+    environment = _Pages(
         loader=PackageLoader(__package__ or "", "templates"),
         autoescape=True,
         undefined=StrictUndefined,
@@ -101,7 +113,16 @@ def _template(name: str) -> Template:
         finding_anchor=finding_anchor,
         host_page=host_page,
     )
+    rows: Any = environment.get_template("rows.html.j2").module
+    environment.globals.update(
+        fact_rows=partial(_all_rows, lru_cache(_SHARED_ROWS)(rows.fact_row)),
+        answer_rows=partial(_all_rows, lru_cache(_SHARED_ROWS)(rows.answer_row)),
+    )
     return environment.get_template(name)
+
+
+def _all_rows(row: Callable[[Any], Markup], items: Iterable[Any]) -> Markup:
+    return Markup("".join(map(row, items)))  # noqa: S704 - escaped by its macro, each of them
 
 
 def _own(name: str) -> str:

@@ -9,6 +9,7 @@ from mailwitness.report.worklist import rank, word
 
 # After the failures, in the order in which a reader wants them.
 _REST = (Outcome.NOT_ASSESSED, Outcome.WAIVED, Outcome.PASS, Outcome.NOT_APPLICABLE)
+_RANKS_OF_REST: dict[str, int] = {outcome: rank for rank, outcome in enumerate(_REST)}
 
 
 @dataclass(frozen=True)
@@ -57,4 +58,4 @@ def worst_words(host: dict[str, Any]) -> dict[str, str]:
 
 
 def _rank(said: str) -> int:
-    return rank(said) + (_REST.index(Outcome(said)) if said in _REST else 0)
+    return rank(said) + _RANKS_OF_REST.get(said, 0)

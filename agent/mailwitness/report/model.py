@@ -33,6 +33,8 @@ MOST_NETWORKS = 64
 
 
 _Done = tuple[Entry, set[Waiver]]  # a host, and the waivers that cover failures of it
+# Of the report without its hosts, as far as it is known before them, and of a host of it.
+Finish = Callable[[Json, Json], None]
 
 
 def build(
@@ -40,6 +42,7 @@ def build(
     generated_at: str,
     hosts: Spool | None = None,
     watched: Callable[[Iterator[_Done]], Iterator[_Done]] = iter,
+    finish: Finish | None = None,
 ) -> Json:
     """The whole of report.json.
 
@@ -48,6 +51,7 @@ def build(
         generated_at: UTC, ISO 8601 with Z.
         hosts: where the hosts go, empty; a list where it is not given.
         watched: what the hosts pass through as they are judged, for whoever waits.
+        finish: called with each host that is final, in whatever process has it at hand.
 
     Raises:
         SpreadError: a process that judged hosts was ended from outside.
@@ -56,24 +60,30 @@ def build(
         with Spool() as spool:
             return {**build(audit, generated_at, spool), "hosts": list(spool)}
     plans = audit.run.hosts
-    used: set[Waiver] = set()
-    for host, borne_by in watched(spread(partial(_judged, audit), plans)):
-        hosts.append(host)
-        used |= borne_by
-    states = audit.states(used)
-    for number, plan in enumerate(plans):
-        if audit.are_named(plan):
-            more = [_finding(each) for each in audit.of_waivers(plan, states)]
-            found = hosts[number]
-            found["findings"] += more
-            hosts[number] = entry(_in_order(found))
-    kept = hosts.brief
-    return {
+    head = {
         "schema": SCHEMA,
         "generated_at": generated_at,
         "collected_at": audit.run.started_at,
         "note": audit.run.note,
         "tool": {"name": "mailwitness", "version": __version__},
+    }
+    used: set[Waiver] = set()
+    for host, borne_by in watched(spread(partial(_judged, audit, head, finish), plans)):
+        hosts.append(host)
+        used |= borne_by
+    states = audit.states(used)
+    named = [number for number, plan in enumerate(plans) if audit.are_named(plan)]
+    for number in named:
+        more = [_finding(each) for each in audit.of_waivers(plans[number], states)]
+        found = hosts[number]
+        found["findings"] += more
+        hosts[number] = entry(_in_order(found))
+    if finish:
+        for _ in spread(lambda number: finish(head, hosts[number]), named):
+            pass
+    kept = hosts.brief
+    return {
+        **head,
         "policies": list(dict.fromkeys(name for host in kept for name in host["policies"])),
         "waivers": [
             {**_waiver(waiver), "check": waiver.check, "hosts": list(waiver.hosts)}
@@ -86,18 +96,26 @@ def build(
     }
 
 
-def _judged(audit: Audit, plan: PlannedHost) -> _Done:
+def _judged(audit: Audit, head: Json, finish: Finish | None, plan: PlannedHost) -> _Done:
     judged = audit.judge(plan)
     host = _host(judged)
-    if not audit.are_named(plan):  # else what there is to say is known when all hosts are
+    final = not audit.are_named(plan)  # else what there is to say is known when all hosts are
+    if final:
         host["findings"] += [_finding(each) for each in audit.of_waivers(plan, ())]
-    used = {each.waiver for each in judged.findings if each.waiver}
-    return entry(_in_order(host)), used
+    done = entry(_in_order(host))
+    if final and finish:
+        finish(head, host)
+    return done, {each.waiver for each in judged.findings if each.waiver}
+
+
+# A call of the enumeration is slow.
+_OUTCOMES: dict[str, Outcome] = {each.value: each for each in Outcome}
+_SEVERITIES: dict[str, Severity] = {each.value: each for each in Severity}
 
 
 def _worst_first(finding: Json) -> tuple[object, ...]:
     port = int(finding["endpoint"].rpartition(":")[2]) if finding["endpoint"] else 0
-    outcome, severity = Outcome(finding["outcome"]), Severity(finding["severity"])
+    outcome, severity = _OUTCOMES[finding["outcome"]], _SEVERITIES[finding["severity"]]
     return worst_first(outcome, severity, port, finding["check"])
 
 
@@ -195,7 +213,7 @@ def _endpoint(endpoint: Endpoint) -> Json:
         "configured": _configured(endpoint.configured),
         "running": _running(endpoint.running),
         "filtered": _filtered(endpoint.filtered),
-        "outside": [_outside(seen) for seen in endpoint.outside],
+        "outside": _outside(endpoint.outside),
     }
 
 
@@ -280,7 +298,9 @@ def _running(running: Running | Missing) -> Json:
         "beyond": _missing(running.beyond)
         if isinstance(running.beyond, Missing)
         else [{**_socket(led.socket), "address": led.address} for led in running.beyond],
-        "handshake": _missing(seen) if isinstance(seen, Missing) else _observation(seen),
+        "handshake": _missing(seen)
+        if isinstance(seen, Missing)
+        else _observation(seen, _session(seen.session)),
     }
 
 
@@ -356,14 +376,22 @@ def _allowlist(answer: ListAnswer) -> Json:
     }
 
 
-def _outside(seen: Outside) -> Json:
-    observation = seen.observation
-    if isinstance(observation, Missing):
-        return {"vantage": seen.vantage, **_missing(observation)}
-    return {"vantage": seen.vantage, **_observation(observation)}
+def _outside(sightings: Iterable[Outside]) -> list[Json]:
+    """Vantages that were told the same share what was said."""
+    found = []
+    sessions: dict[int, Json] = {}
+    for sighting in sightings:
+        seen = sighting.observation
+        if isinstance(seen, Missing):
+            found.append({"vantage": sighting.vantage, **_missing(seen)})
+            continue
+        told = id(seen.session)
+        sessions[told] = sessions.get(told) or _session(seen.session)
+        found.append({"vantage": sighting.vantage, **_observation(seen, sessions[told])})
+    return found
 
 
-def _observation(seen: Observation) -> Json:
+def _observation(seen: Observation, session: Json) -> Json:
     return {
         "address": seen.address,
         "observed_at": seen.observed_at,
@@ -373,9 +401,7 @@ def _observation(seen: Observation) -> Json:
         "source_address": _or_missing(seen.reach.source_address),
         "turned_away": seen.turned_away,
         "login": _login(seen.login),
-        "session": _missing(seen.session)
-        if isinstance(seen.session, Missing)
-        else _session(seen.session),
+        "session": session,
     }
 
 
@@ -392,7 +418,9 @@ def _login(login: Login | Missing | None) -> Any:
     }
 
 
-def _session(session: Session) -> Json:
+def _session(session: Session | Missing) -> Json:
+    if isinstance(session, Missing):
+        return _missing(session)
     before, upgrade = session.before_tls, session.starttls
     return {
         "greeting": _or_missing(session.greeting),

@@ -4,13 +4,17 @@ Whole hosts are read when they are asked for, one at a time. What stands on the 
 text of the fleet as a whole is kept, `brief`.
 """
 
+import contextlib
 import json
 import os
 import tempfile
 from collections.abc import Iterator
 from functools import lru_cache
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple, Self
+
+import orjson
 
 from mailwitness.policy.outcome import Outcome
 from mailwitness.report.interface import LONGEST
@@ -18,7 +22,12 @@ from mailwitness.report.plots import sessions
 
 Json = dict[str, Any]
 
-_QUIET = (Outcome.PASS, Outcome.NOT_APPLICABLE)
+# What the program's own words have beside ASCII; and the one control that JSON lets stand.
+_OWN_SIGNS = {sign.encode(): json.dumps(sign).strip('"').encode() for sign in "§…"}
+_DELETE = b"\x7f"
+_SAID = itemgetter("check", "endpoint", "outcome", "severity", "title")
+# What failures have of their checks, as hosts have it in common.
+_OF_CHECKS = ("rationale", "remedies")
 
 
 class Entry(NamedTuple):
@@ -31,15 +40,24 @@ class Entry(NamedTuple):
 def entry(host: Json) -> Entry:
     """Of a host of report.json, with what is too long for reading cut in it."""
     text = compact(host)
-    if _longest(text) > LONGEST:
+    if _may_be_too_long(text):
         _cut(host)
         text = compact(host)
     return Entry(text, _essence(host))
 
 
-def _longest(text: str) -> int:
-    """No text in this JSON is longer; to look at each of them would take far longer."""
-    return max(map(len, text.replace("\\\\", "  ").replace('\\"', "  ").split('"')))
+def _may_be_too_long(text: str) -> bool:
+    """Whether a text in this JSON may be; to look at each of them would take far longer.
+
+    One that is too long fills a window of half its length from end to end, with no quotation mark
+    in it but escaped ones.
+    """
+    bare = text.replace("\\\\", "  ").replace('\\"', "  ")
+    window = LONGEST // 2
+    return any(
+        bare.find('"', start, start + window) < 0
+        for start in range(0, len(bare) - window + 1, window)
+    )
 
 
 def _cut(value: Any) -> None:
@@ -118,6 +136,12 @@ def texts(hosts: list[Json] | Spool) -> Iterator[str]:
 
 def compact(value: Any) -> str:
     """JSON without blanks, in ASCII."""
+    with contextlib.suppress(TypeError):  # numbers of more than 64 bits, which evidence may hold
+        text = orjson.dumps(value)
+        for sign, escaped in _OWN_SIGNS.items():
+            text = text.replace(sign, escaped)
+        if text.isascii() and _DELETE not in text:
+            return text.decode("ascii")
     return json.dumps(value, ensure_ascii=True, separators=(",", ":"))
 
 
@@ -131,22 +155,29 @@ def _essence(host: Json) -> Json:
 
 def _served(endpoint: Json) -> list[str]:
     """What the pictures of the fleet show: versions and certificates, whoever saw them."""
-    shown = [
+    # Vantages that were told the same share what was said.
+    different = {id(session): session for session in sessions(endpoint)}
+    shown = (
         compact(
             {
                 "versions": session["versions"],
                 "certificates": [{"leaf": chain["leaf"]} for chain in session["certificates"]],
             }
         )
-        for session in sessions(endpoint)
-    ]
+        for session in different.values()
+    )
     return list(dict.fromkeys(shown))
 
 
-def _answered(finding: Json) -> Json | tuple[str, ...]:
-    if finding["outcome"] not in _QUIET or finding["causes"]:
-        return finding
-    return tuple(finding[name] for name in ("check", "endpoint", "outcome", "severity", "title"))
+def _answered(finding: Json) -> tuple[tuple[str, ...], Json, str]:
+    """What hosts have in common of any, what is its own, and what failures have in common."""
+    own, common = {}, "{}"
+    if finding["causes"]:
+        own["causes"] = finding["causes"]
+    if finding["outcome"] in (Outcome.FAIL, Outcome.ERROR):
+        own["detail"] = finding["detail"]
+        common = compact({name: finding[name] for name in _OF_CHECKS})
+    return _SAID(finding), own, common
 
 
 def _brief(essence: Json) -> Json:
@@ -157,8 +188,8 @@ def _brief(essence: Json) -> Json:
             for name, texts in essence["endpoints"]
         ],
         "findings": [
-            _answer(*finding) if isinstance(finding, tuple) else finding
-            for finding in essence["findings"]
+            {**_answer(*said), **own, **_shared(common)} if own else _answer(*said)
+            for said, own, common in essence["findings"]
         ],
     }
 

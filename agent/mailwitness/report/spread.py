@@ -1,13 +1,16 @@
 """Work on the hosts of a big fleet by as many processes as there are processors, in order."""
 
+import gc
 import multiprocessing
 import os
 import signal
 import sys
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from multiprocessing.connection import wait
 from typing import Any, TypeVar
 
@@ -18,8 +21,8 @@ _R = TypeVar("_R")
 FEW = 100
 # Hosts that a process is given at once.
 _CHUNK = 16
-# Hosts that are begun before the first of them is taken: their results wait in memory.
-_AHEAD = 40 * _CHUNK
+# So many times as many are begun before the first of them is taken: their results wait in memory.
+_AHEAD = 40
 
 
 class SpreadError(Exception):
@@ -39,11 +42,41 @@ def spread(work: Callable[[_T], _R], items: Sequence[_T]) -> Iterator[_R]:
     if processes < 2:  # noqa: PLR2004 - one process is this one
         yield from map(work, items)
         return
+    begun: deque[Future[list[_R]]] = deque()
+    with _pool(processes, work) as pool:
+        for start in range(0, len(items), _CHUNK):
+            begun.append(pool.submit(_do_all, items[start : start + _CHUNK]))
+            if len(begun) == _AHEAD:
+                yield from begun.popleft().result()
+        while begun:
+            yield from begun.popleft().result()
+
+
+@contextmanager
+def beside(hosts: int, *jobs: Callable[[], None]) -> Iterator[None]:
+    """Does these about so many hosts while the block does something else.
+
+    Raises:
+        SpreadError: a process was ended from outside.
+    """
+    if not jobs or _processors() < 2 or hosts < FEW:  # noqa: PLR2004 - one process is this one
+        yield
+        for job in jobs:
+            job()
+        return
+    with _pool(len(jobs), lambda number: jobs[number]()) as pool:
+        begun = [pool.submit(_do, number) for number in range(len(jobs))]
+        yield
+        for each in begun:
+            each.result()
+
+
+@contextmanager
+def _pool(processes: int, work: Callable[[Any], Any]) -> Iterator[ProcessPoolExecutor]:
     forking = multiprocessing.get_context("fork")
     pool = ProcessPoolExecutor(processes, forking, initializer=_begin, initargs=(work,))
     try:
-        for start in range(0, len(items), _AHEAD):
-            yield from pool.map(_do, items[start : start + _AHEAD], chunksize=_CHUNK)
+        yield pool
     except BrokenProcessPool:
         raise SpreadError(
             "a process that judged hosts was ended from outside; is there memory enough?"
@@ -64,6 +97,7 @@ _work: Callable[[Any], Any]
 
 def _begin(work: Callable[[Any], Any]) -> None:
     """In a process of the pool."""
+    gc.freeze()  # to look for cycles among what the parent has made would copy all of it
     global _work  # noqa: PLW0603 - a function is all that a pool's process can be given
     _work = work
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent's to answer
@@ -76,6 +110,10 @@ def _end_with_the_parent() -> None:
     assert parent is not None
     wait([parent.sentinel])
     os._exit(1)
+
+
+def _do_all(items: Sequence[Any]) -> list[Any]:
+    return [_work(item) for item in items]
 
 
 def _do(item: Any) -> Any:

@@ -10,6 +10,7 @@ from mailwitness.policy.outcome import Outcome, Severity
 
 BROKEN = Outcome.ERROR.value  # a check that broke is none of the severities, and comes first
 _ORDER = (BROKEN, *(level.value for level in Severity))
+_RANKS = {word: rank for rank, word in enumerate(_ORDER)}
 _COUNTED = (*_ORDER, Outcome.WAIVED, Outcome.ACCEPTED, Outcome.NOT_ASSESSED)
 # What a run fails on by default (--fail-on) is what a day's work is.
 TODAY = frozenset((BROKEN, Severity.CRITICAL.value, Severity.HIGH.value))
@@ -66,7 +67,7 @@ class Job:
 
 def rank(word: str) -> int:
     """0 is what is to be done first; words that are no failure come last."""
-    return _ORDER.index(word) if word in _ORDER else len(_ORDER)
+    return _RANKS.get(word, len(_ORDER))
 
 
 def word(finding: dict[str, Any]) -> str:
@@ -98,7 +99,19 @@ def tally(host: dict[str, Any]) -> list[tuple[str, int]]:
     return [(str(each), counts[each]) for each in _COUNTED if counts[each]]
 
 
-def rest(host: dict[str, Any]) -> dict[str, list[list[dict[str, Any]]]]:
+@dataclass(frozen=True)
+class Answer:
+    """What a check says that is no failure, and of how many endpoints it says the same."""
+
+    outcome: str
+    check: str
+    detail: str
+    waived: str  # until when, by whom and why; else nothing
+    endpoints: tuple[str, ...]
+    number: int
+
+
+def rest(host: dict[str, Any]) -> dict[str, list[Answer]]:
     """The answers that are no failures, by their outcome; those alike but for their endpoint."""
     found: dict[str, dict[tuple[str, str], list[dict[str, Any]]]] = {
         outcome.value: {} for outcome in Outcome if outcome not in (Outcome.FAIL, Outcome.ERROR)
@@ -108,10 +121,24 @@ def rest(host: dict[str, Any]) -> dict[str, list[list[dict[str, Any]]]]:
             same = finding["check"], finding["detail"]
             found[finding["outcome"]].setdefault(same, []).append(finding)
     return {
-        outcome: [alike for _, alike in sorted(by_check.items())]
+        outcome: [
+            Answer(
+                outcome,
+                check,
+                detail,
+                _waived(alike[0]["waiver"]),
+                tuple(dict.fromkeys(each["endpoint"] for each in alike if each["endpoint"])),
+                len(alike),
+            )
+            for (check, detail), alike in sorted(by_check.items())
+        ]
         for outcome, by_check in found.items()
         if by_check
     }
+
+
+def _waived(waiver: dict[str, str] | None) -> str:
+    return f"{waiver['expires']} by {waiver['owner']}: {waiver['reason']}" if waiver else ""
 
 
 def follows(host: dict[str, Any], finding: dict[str, Any]) -> list[dict[str, Any]]:
@@ -164,11 +191,17 @@ def need(host: dict[str, Any]) -> Need:
 
 def roots(host: dict[str, Any]) -> list[dict[str, Any]]:
     """The findings that follow from no other one of those that are shown."""
-    shown = {(finding["check"], finding["endpoint"]) for finding in host["findings"]}
+    findings: list[dict[str, Any]] = host["findings"]
+    named = {(its["check"], its["endpoint"]) for each in findings for its in each["causes"]}
+    if not named:
+        return list(findings)
+    shown = named.intersection((each["check"], each["endpoint"]) for each in findings)
     return [
-        finding
-        for finding in host["findings"]
-        if not any((cause["check"], cause["endpoint"]) in shown for cause in finding["causes"])
+        each
+        for each in findings
+        # Most have none, and are as many as a fleet has answers.
+        if not each["causes"]
+        or not any((its["check"], its["endpoint"]) in shown for its in each["causes"])
     ]
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import cached_property
 
 from mailwitness.evidence.host import CipherList, Suite, TlsLibrary
 from mailwitness.evidence.missing import Missing
@@ -55,6 +56,16 @@ class Asked:
     # The system's bounds, where the daemon leaves them in force.
     minimum: str | None
     maximum: str | None
+
+    @cached_property
+    def suites(self) -> dict[str, Suite]:
+        """Those of the library, by name."""
+        return {suite.name: suite for suite in self.library.suites}
+
+    @cached_property
+    def kinds(self) -> frozenset[str]:
+        """Of its keys."""
+        return frozenset(key.kind for key in self.keys)
 
     @property
     def refused(self) -> Missing | None:
@@ -125,12 +136,12 @@ def _suites(asked: Asked, version: str) -> tuple[str, ...] | Missing:
     """The names of those that a handshake of `version` can end with, as IANA has them."""
     if isinstance(asked.ciphers.suites, Missing):
         return asked.ciphers.suites
-    known = {suite.name: suite for suite in asked.library.suites}
+    known = asked.suites
     names = next((each.names for each in asked.ciphers.suites if each.version == version), ())
     if not known.keys() >= set(names):
         return Missing("the evidence names suites that it does not describe")
-    usable = (known[name] for name in names if _usable(asked, version, known[name]))
-    return tuple(_NAMES.get(suite.number, suite.name) for suite in usable)
+    usable = [known[name] for name in names if _usable(asked, version, known[name])]
+    return tuple([_NAMES.get(suite.number, suite.name) for suite in usable])
 
 
 def _usable(asked: Asked, version: str, suite: Suite) -> bool:
@@ -145,7 +156,7 @@ def _usable(asked: Asked, version: str, suite: Suite) -> bool:
         return suite.key_exchange in ("DH", "ECDH")
     if suite.key_exchange not in ("DH", "ECDH", "RSA"):  # PSK, SRP, GOST: need what mail has not
         return False
-    return _KEYS.get(suite.authentication) in {key.kind for key in asked.keys}
+    return _KEYS.get(suite.authentication) in asked.kinds
 
 
 def _old_version_passes(asked: Asked, suite: Suite) -> bool:
