@@ -98,17 +98,33 @@ def loads(
 
 def encode(value: Any) -> Any:
     """The JSON value of a record or of anything that a field of one may hold."""
-    if isinstance(value, Missing):
-        return {"missing": value.reason}
-    if is_dataclass(value):
-        return {field.name: encode(getattr(value, field.name)) for field in fields(value)}
-    if isinstance(value, tuple):
-        return [encode(item) for item in value]
-    if isinstance(value, Mapping):
-        return {encode(key): encode(item) for key, item in value.items()}
-    if isinstance(value, str) and _SURROGATE.search(value):
+    kind: Any = type(value)
+    return _encoder(kind)(value)
+
+
+@cache
+def _encoder(kind: Any) -> Callable[[Any], Any]:
+    """What encodes values of the type: made once, as for decoding."""
+    if kind is Missing:
+        return lambda value: {"missing": value.reason}
+    if is_dataclass(kind):
+        names = tuple(field.name for field in fields(kind))
+        return lambda value: {name: encode(getattr(value, name)) for name in names}
+    if issubclass(kind, tuple):
+        return lambda value: [encode(item) for item in value]
+    if issubclass(kind, Mapping):
+        return lambda value: {encode(key): encode(item) for key, item in value.items()}
+    return _text if issubclass(kind, str) else _itself
+
+
+def _text(value: str) -> str:
+    if not value.isascii() and _SURROGATE.search(value):
         # What Python makes of bytes in a file's name that are not UTF-8; no file can hold it.
         return value.encode("utf-8", "backslashreplace").decode("utf-8")
+    return value
+
+
+def _itself(value: Any) -> Any:
     return value
 
 
