@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from mailwitness.checks import all_checks
 from mailwitness.cli.interface import (
@@ -33,7 +33,9 @@ from mailwitness.report.interface import all_formats
 from mailwitness.report.model import build
 from mailwitness.report.spool import Spool, brief
 from mailwitness.report.spread import spread
-from mailwitness.store.history import History
+
+if TYPE_CHECKING:
+    from mailwitness.store.history import History
 
 _T = TypeVar("_T")
 
@@ -68,7 +70,7 @@ def _judge(arguments: argparse.Namespace) -> int:
         return judged(Path(temporary), arguments)
 
 
-def judged(evidence: Path, arguments: argparse.Namespace, history: History | None = None) -> int:
+def judged(evidence: Path, arguments: argparse.Namespace, history: "History | None" = None) -> int:
     """Judge, show, write and save as the arguments have it; the exit status."""
     checks = all_checks()
     given = arguments.waivers
