@@ -140,6 +140,11 @@ def decode(kind: Any, value: Any, path: str = "$") -> Any:
         raise EvidenceError(path + "".join(reversed(wrong.steps)), wrong.problem) from None
 
 
+def prepare(kind: Any) -> None:
+    """Make now what decodes the type and all within it, for whoever forks before it decodes."""
+    _decoder(kind)
+
+
 class _Misfit(Exception):  # noqa: N818 - becomes an EvidenceError where the path is whole
     """A value that does not fit; whoever it passes adds the step that led to it."""
 
@@ -250,8 +255,11 @@ def _missing(value: Any) -> Missing:
 
 
 def _record(kind: Any) -> _Decoder:
+    types = get_type_hints(kind, include_extras=True)
+    hints = {field.name: _decoder(types[field.name]) for field in fields(kind)}
+
     def decoder(value: Any) -> Any:
-        entries, hints = _expect(dict, value), _hints(kind)
+        entries = _expect(dict, value)
         if entries.keys() != hints.keys():
             for name in hints:
                 if name not in entries:
@@ -269,12 +277,6 @@ def _record(kind: Any) -> _Decoder:
         return kind(**found)
 
     return decoder
-
-
-@cache
-def _hints(kind: Any) -> dict[str, _Decoder]:
-    hints = get_type_hints(kind, include_extras=True)
-    return {field.name: _decoder(hints[field.name]) for field in fields(kind)}
 
 
 def _float(value: Any) -> float:
