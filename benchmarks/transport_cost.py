@@ -32,6 +32,7 @@ _AT_ONCE, _FEW = "20", 10
 _PLAIN, _USUAL_ROLE, _PLAY, _COLLECT = "plain ssh", "usual role", "audit play", "collect"
 _REPORT = "report alone"
 _AUDITS = _PLAY, _COLLECT
+_GROWING = *_AUDITS, _REPORT
 _AGENT = "mailwitness-agent.pyz"
 # Control groups, version 1 where there is one, and 2.
 _FIRST, _SECOND = Path("/sys/fs/cgroup/cpuacct"), Path("/sys/fs/cgroup")
@@ -80,7 +81,7 @@ def main() -> None:
                 (name, count): _cost(name, command, count, groups)
                 for count in (hosts, _FEW, 2 * hosts)
                 for name, command in _commands(folder, fleet, count).items()
-                if count == hosts or name in _AUDITS
+                if count == hosts or name in _GROWING
             }
     _judge(costs, hosts)
 
@@ -193,7 +194,7 @@ def _judge(costs: dict[tuple[str, int], Cost], hosts: int) -> None:
         few, many = costs[name, first], costs[name, last]
         return (many.cpu - few.cpu) / (many.hosts - few.hosts)
 
-    for name in _AUDITS:
+    for name in _GROWING:
         slope = each(name, _FEW, hosts)
         start_up = costs[name, _FEW].cpu - _FEW * slope
         print(f"{name}: {1000 * start_up:.0f} ms CPU to start, {1000 * slope:.0f} for each host")

@@ -40,10 +40,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; the return value is the exit status, by the table of its help."""
     given = sys.argv[1:] if argv is None else argv
     asked = [part for part, its in _PARTS.items() if given and given[0] in its]
-    parser = _parser(asked or _PARTS)
     # A run is short and leaves little that refers to itself: a tenth of its time went into looking.
-    gc.freeze()
     gc.set_threshold(20_000)
+    parser = _parser(asked or _PARTS)
+    gc.freeze()
     arguments, rest = parser.parse_known_args(given)
     if len(rest) == 1 and not rest[0].startswith("-") and vars(arguments).get("evidence") == LATEST:
         # argparse finds no optional operand that stands behind an option (CPython issue 15112).
