@@ -114,10 +114,10 @@ def _encoder(kind: Any) -> Callable[[Any], Any]:
         return lambda value: [encode(item) for item in value]
     if issubclass(kind, Mapping):
         return lambda value: {encode(key): encode(item) for key, item in value.items()}
-    return _text if issubclass(kind, str) else _itself
+    return _sayable if issubclass(kind, str) else _itself
 
 
-def _text(value: str) -> str:
+def _sayable(value: str) -> str:
     if not value.isascii() and _SURROGATE.search(value):
         # What Python makes of bytes in a file's name that are not UTF-8; no file can hold it.
         return value.encode("utf-8", "backslashreplace").decode("utf-8")
