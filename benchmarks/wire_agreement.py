@@ -1,25 +1,29 @@
 """The hellos, sslyze and testssl.sh on servers in many configurations, held to the configuration.
 
     python -m benchmarks.wire_agreement [--root DIR ...] [--peers PYTHON] [--testssl SCRIPT]
+                                        [HOST:PORT ...]
 
 Each DIR is a file system with an OpenSSL of its own, older or newer than the machine's; PYTHON an
 interpreter with sslyze, and with tlslite-ng: they serve SSLv2 and SSLv3, too. testssl.sh wants
-`host` or `dig`. Prints what disagrees and why; exit status 1 where the hellos do not find what is
-configured, or a peer finds what they do not, or a disagreement is not explained.
+`host` or `dig`. With HOST:PORT, as of the lab's hosts, those ports are held to the peers instead,
+since nobody has written down what they should accept. Prints what disagrees and why; exit status 1
+where the hellos do not find what is configured, or a peer finds what they do not, or a disagreement
+is not explained.
 """
 
 import argparse
 import asyncio
+import contextlib
 import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from tests.probe.looking import accepts_sslv2, negotiated
+from tests.probe.looking import Port, accepts_sslv2, negotiated
 from tests.probe.matrix import (
     GROUP_NAMES,
     Configuration,
@@ -31,8 +35,12 @@ from tests.probe.matrix import (
 )
 
 from benchmarks.old_servers import OLD_SERVERS, serving_old
-from benchmarks.wire_peers import Peer, Said, sslyze, testssl
-from mailwitness.evidence.probe import VERSIONS, VersionName
+from benchmarks.wire_peers import Peer, Place, Said, sslyze, testssl
+from benchmarks.wire_speed import starttls
+from mailwitness.evidence.probe import VERSIONS, Protocol, TlsMode, VersionName
+from mailwitness.probe.enumeration import Answer, accepted_among
+from mailwitness.probe.hello import everything, with_suites
+from mailwitness.probe.questions import failed_later, hello
 
 # Suites of SSLv2 are not enumerated by the hellos: one word stands for whichever there are.
 _SOME = frozenset({"some"})
@@ -45,8 +53,25 @@ class Server:
 
     name: str
     serve: Callable[[], AbstractContextManager[int]]
-    suites: Suites
+    suites: Suites | None  # None: it is not known
     groups: frozenset[str] = frozenset()  # none: whatever the library has
+    host: str = "127.0.0.1"
+    starttls: Protocol | None = None
+
+
+@dataclass(frozen=True)
+class Found:
+    """By the hellos: the suites, and where finite-field ones beside them end the handshake."""
+
+    suites: Suites
+    ending: frozenset[VersionName]
+
+
+def given(endpoint: str) -> Server:
+    host, _, port = endpoint.rpartition(":")
+    number = int(port)
+    up = contextlib.nullcontext(number)
+    return Server(endpoint, lambda: up, None, host=host, starttls=starttls(number))
 
 
 def old(python: str, folder: Path) -> Iterator[Server]:
@@ -72,23 +97,28 @@ def of_openssl(root: "Path | None", folder: Path) -> Iterator[Server]:
 
 def has_hybrids(configuration: Configuration, folder: Path) -> bool:
     with serving(configuration, folder) as port:
-        _, found, _ = negotiated(port)
+        _, found, _ = negotiated(Port(port))
     return "X25519MLKEM768" in found.groups[0].names
 
 
 def compare(server: Server, peers: Mapping[str, Peer]) -> Counter[str]:
     """Look at one server by all means; prints what disagrees."""
-    tally: Counter[str] = Counter(servers=1, suites=sum(map(len, server.suites.values())))
     with server.serve() as port:
-        _, found, connections = negotiated(port)
-        sslv2 = asyncio.run(accepts_sslv2(port))
-        said = {name: ask(port) for name, ask in peers.items()}
+        tls: TlsMode = "starttls" if server.starttls else "implicit"
+        here = Port(port, server.starttls or "imap", tls, server.host)
+        answers, found, questions = negotiated(here)
+        sslv2 = asyncio.run(accepts_sslv2(here))
+        ending = asyncio.run(ends_at_finite_field(here, answers))
+        there = Place(port, server.host, server.starttls)
+        said = {name: ask(there) for name, ask in peers.items()}
     mine = {one.version: frozenset(one.names) for one in found.suites}
     mine["SSLv2"] = _SOME if sslv2 else frozenset()
-    tally["connections"] += connections + 1
+    expected = server.suites or mine
+    tally: Counter[str] = Counter(servers=1, suites=sum(map(len, expected.values())))
+    tally["questions"] += questions + 1
     tally["unknown"] += sum(not isinstance(one.rest, str) for one in (*found.suites, *found.groups))
     for version in VERSIONS:
-        if wrong := mine.get(version, frozenset()) ^ server.suites[version]:
+        if wrong := mine.get(version, frozenset()) ^ expected.get(version, frozenset()):
             tally["wrong"] += 1
             print(f"WRONG {server.name}, {version}: {sorted(wrong)}")
     for groups in found.groups if server.groups else ():
@@ -96,34 +126,51 @@ def compare(server: Server, peers: Mapping[str, Peer]) -> Counter[str]:
             tally["wrong"] += 1
             print(f"WRONG {server.name}, {groups.version}: groups {groups.names}")
     for name, theirs in said.items():
-        tally += hold_against(server, mine, name, theirs)
+        tally += hold_against(server, Found(mine, ending), name, theirs)
     return tally
 
 
+async def ends_at_finite_field(
+    port: Port, answers: Mapping[VersionName, Answer]
+) -> frozenset[VersionName]:
+    """Where such suites beside one that is accepted make the server end the handshake."""
+    ending = set()
+    for version, chosen in accepted_among(answers).items():
+        beside = with_suites(everything(version), "TLS_DHE_").suites
+        if beside and chosen.suite not in beside:
+            offer = replace(everything(version), suites=(*beside, chosen.suite))
+            if failed_later(await port.questions().answer(hello(offer))):
+                ending.add(version)
+    return frozenset(ending)
+
+
 def hold_against(
-    server: Server, mine: Suites, name: str, said: "Mapping[VersionName, Said] | None"
+    server: Server, ours: Found, name: str, said: "Mapping[VersionName, Said] | None"
 ) -> Counter[str]:
     """What the peer `name` says; a disagreement is counted under its explanation."""
     found: list[tuple[str, VersionName, frozenset[str]]] = []
     none: frozenset[str] = frozenset()
     if said is None:
         why = "no answer: it first shakes hands with suites of its choice, which find none"
-        found += [(why, version, suites) for version, suites in mine.items()]
-        if not any(mine.values()):
+        found += [(why, version, suites) for version, suites in ours.suites.items()]
+        if not any(ours.suites.values()):
             return Counter({f"{name}: agrees that nothing is accepted": 1})
     for version, theirs in (said or {}).items():
-        ours = mine.get(version, frozenset())
+        mine = ours.suites.get(version, none)
         accepted = theirs.accepted if version != "SSLv2" else _SOME if theirs.accepted else none
-        missed = ours - accepted
+        missed = mine - accepted
         explained = {
             "it does not know": missed - theirs.known - _SOME,
             "its TLS library does not offer": missed & theirs.not_offered,
             "its TLS library lacks the only groups for": missed & theirs.without_x25519
             if server.groups and server.groups <= {"x25519", "x448"}
             else none,
+            "asks together with finite-field suites, which end the handshake, for": missed
+            if version in ours.ending
+            else none,
         }
         found += [(why, version, suites) for why, suites in explained.items()]
-        found.append(("UNEXPLAINED: it alone finds", version, accepted - ours))
+        found.append(("UNEXPLAINED: it alone finds", version, accepted - mine))
         left = missed.difference(*explained.values())
         found.append(("UNEXPLAINED: it misses", version, left))
     tally: Counter[str] = Counter()
@@ -140,6 +187,7 @@ def main() -> int:
     parser.add_argument("--root", type=Path, action="append", default=[])
     parser.add_argument("--peers", metavar="PYTHON")
     parser.add_argument("--testssl", metavar="SCRIPT", type=Path)
+    parser.add_argument("endpoints", nargs="*", metavar="HOST:PORT")
     arguments = parser.parse_args()
     peers: dict[str, Peer] = {}
     if arguments.peers:
@@ -147,7 +195,10 @@ def main() -> int:
     if arguments.testssl:
         peers["testssl.sh"] = testssl(arguments.testssl)
     tally: Counter[str] = Counter()
-    for root in (None, *arguments.root):
+    for endpoint in arguments.endpoints:
+        tally += compare(given(endpoint), peers)
+        sys.stdout.flush()
+    for root in () if arguments.endpoints else (None, *arguments.root):
         with tempfile.TemporaryDirectory(dir=root and root / "tmp") as scratch:
             folder = Path(scratch)
             folder.chmod(0o755)

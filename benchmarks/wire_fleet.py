@@ -92,7 +92,9 @@ def _against(python: str, endpoints: Sequence[str], *, busy: bool) -> bool:
 
 def _probed(endpoints: Sequence[str]) -> tuple[Cost, Versions]:
     with tempfile.TemporaryFile() as output:
-        cost = run((sys.executable, "-c", AGENT, "probe", "--brief", *endpoints), output)
+        cost = run(
+            (sys.executable, "-c", AGENT, "probe", "--depth", "versions", *endpoints), output
+        )
         output.seek(0)
         lines = output.read().decode().splitlines()
     found = {}
@@ -168,7 +170,8 @@ def _fleet(size: int) -> bool:
 
 
 def _of_fleet(addresses: Sequence[str]) -> tuple[str, ...]:
-    return (sys.executable, "-c", AGENT, "probe", "--brief", "--port", str(_PORT), *addresses)
+    look = ("probe", "--depth", "brief", "--port", str(_PORT))
+    return (sys.executable, "-c", AGENT, *look, *addresses)
 
 
 def _watched(addresses: Sequence[str]) -> tuple[Cost, int, int]:

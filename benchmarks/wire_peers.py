@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mailwitness.evidence.probe import VERSIONS, VersionName
+from mailwitness.evidence.probe import VERSIONS, Protocol, VersionName
 from mailwitness.probe.suites import SUITES, SUITES_OF_TLS_1_3
 
 
@@ -21,22 +21,40 @@ class Said:
     without_x25519: frozenset[str] = frozenset()  # and x448: by a library that has neither
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where a server is; `starttls`: by whose upgrade to ask, None: TLS from the first byte."""
+
+    port: int
+    host: str = "127.0.0.1"
+    starttls: Protocol | None = None
+
+
 # None: the peer has no answer for this server.
-Peer = Callable[[int], "Mapping[VersionName, Said] | None"]
+Peer = Callable[[Place], "Mapping[VersionName, Said] | None"]
 
 # It shakes hands by OpenSSL 1.0.2 where that has the suite, and else by 1.1.1.
 _SSLYZE = """
 import json, sys
-from sslyze import Scanner, ScanCommand, ServerNetworkLocation, ServerScanRequest
+from sslyze import (
+    ProtocolWithOpportunisticTlsEnum, Scanner, ScanCommand, ServerNetworkConfiguration,
+    ServerNetworkLocation, ServerScanRequest,
+)
 from sslyze.plugins.openssl_cipher_suites._tls12_workaround import (
     WorkaroundForTls12ForCipherSuites as Workaround,
 )
 names = {"SSLv2": "ssl_2_0", "SSLv3": "ssl_3_0", "TLSv1": "tls_1_0", "TLSv1.1": "tls_1_1",
          "TLSv1.2": "tls_1_2", "TLSv1.3": "tls_1_3"}
 scanner = Scanner()
-where = ServerNetworkLocation(hostname="localhost", ip_address="127.0.0.1", port=int(sys.argv[1]))
+host, port, starttls = sys.argv[1:]
+where = ServerNetworkLocation(hostname="localhost", ip_address=host, port=int(port))
+upgrade = ProtocolWithOpportunisticTlsEnum[starttls.upper()] if starttls else None
+how = ServerNetworkConfiguration("localhost", tls_opportunistic_encryption=upgrade)
 commands = {getattr(ScanCommand, name.upper() + "_CIPHER_SUITES") for name in names.values()}
-scanner.queue_scans([ServerScanRequest(server_location=where, scan_commands=commands)])
+request = ServerScanRequest(
+    server_location=where, network_configuration=how, scan_commands=commands
+)
+scanner.queue_scans([request])
 (result,) = scanner.get_results()
 found = {}
 for version, name in names.items() if result.scan_result else ():
@@ -62,8 +80,8 @@ print(json.dumps(found))
 def sslyze(python: str) -> Peer:
     """By an interpreter that has it."""
 
-    def ask(port: int) -> "Mapping[VersionName, Said] | None":
-        argv = [python, "-c", _SSLYZE, str(port)]
+    def ask(place: Place) -> "Mapping[VersionName, Said] | None":
+        argv = [python, "-c", _SSLYZE, place.host, str(place.port), place.starttls or ""]
         ran = subprocess.run(argv, stdout=subprocess.PIPE, text=True, check=True, timeout=300)
         found: dict[VersionName, dict[str, list[str]]] = json.loads(ran.stdout)
         return {
@@ -87,11 +105,12 @@ def testssl(script: Path) -> Peer:
         for line in (script.parent / "etc/cipher-mapping.txt").read_text().splitlines()
     )
 
-    def ask(port: int) -> "Mapping[VersionName, Said] | None":
+    def ask(place: Place) -> "Mapping[VersionName, Said] | None":
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder, "found.json")
             argv = [str(script), "-E", "--quiet", "--warnings=off", "--color=0", "--nodns=none"]
-            argv += ["--jsonfile", str(file), f"127.0.0.1:{port}"]
+            argv += ["-t", place.starttls] if place.starttls else []
+            argv += ["--jsonfile", str(file), f"{place.host}:{place.port}"]
             subprocess.run(
                 argv, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=600
             )

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Optional
 from mailwitness import __version__
 from mailwitness.evidence.codec import dumps
 from mailwitness.evidence.run import DEFAULT_PORTS
+from mailwitness.probe.conversations import DEPTHS, Endpoint
 from mailwitness.probe.limits import DEFAULT_LIMITS
-from mailwitness.probe.observe import Depth, Endpoint, observe
+from mailwitness.probe.observe import observe
 
 if TYPE_CHECKING:
     from mailwitness.probe.targets import Target
@@ -68,10 +69,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     probe.add_argument("--vantage", default="", help="this host's inventory name")
     probe.add_argument(
-        "--brief",
-        action="store_true",
-        help="ask for versions and chains alone: nine connections to a port, or two dozen where "
-        "refusals are mere closings, not fifty and more",
+        "--depth",
+        choices=DEPTHS,
+        default="full",
+        help="versions: which of them are accepted, by six or seven connections to a port; brief: "
+        "chains and capabilities, too, by two or three more; full (the default): all that can be "
+        "negotiated, by fifty and more",
     )
     for command in (inspect, probe):
         command.add_argument(
@@ -111,8 +114,7 @@ def _probe(arguments: argparse.Namespace) -> int:
     except ValueError as error:  # EvidenceError of standard input is one, too
         sys.stderr.write(f"mailwitness-agent.pyz: {error}\n")
         return 2
-    depth: Depth = "brief" if arguments.brief else "full"
-    manner = Manner(tuple(arguments.source_address), depth)
+    manner = Manner(tuple(arguments.source_address), arguments.depth)
     for evidence in probe(targets, arguments.vantage, manner=manner):
         sys.stdout.write(dumps(evidence) + "\n")
         sys.stdout.flush()

@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import pytest
 
@@ -17,10 +18,12 @@ from mailwitness.evidence.probe import (
 )
 from mailwitness.probe import observe as module
 from mailwitness.probe.answer import NUMBERS
+from mailwitness.probe.conversations import Conversations, Depth, Endpoint, Places
 from mailwitness.probe.enumeration import Answer, negotiation
 from mailwitness.probe.hello import Offer, everything
 from mailwitness.probe.limits import Limits
-from mailwitness.probe.observe import Depth, Endpoint, observe
+from mailwitness.probe.observe import observe
+from mailwitness.probe.questions import Questions
 from mailwitness.probe.sslv2 import SSLV2, HelloOfSslv2, say_hello_of_sslv2
 
 PATIENT = Limits(connect=2, greeting=5, read=5, endpoint=20, pause=0.01, paused=0.3)
@@ -51,41 +54,54 @@ def versions_of(found: Observation) -> "dict[str, bool | None]":
     }
 
 
-def negotiated(
-    port: int,
-    protocol: Protocol = "imap",
-    tls: TlsMode = "implicit",
-    *,
-    address: str = "127.0.0.1",
-    limits: Limits = PATIENT,
-) -> tuple[dict[VersionName, Answer], Negotiation, int]:
-    """What one endpoint can agree on, by hellos alone: nothing need be spoken inside TLS.
+@dataclass(frozen=True)
+class Port:
+    """One to be asked by hellos alone: nothing need be spoken inside TLS."""
 
-    The answer to each version, all that was enumerated, and the number of connections it took.
+    number: int
+    protocol: Protocol = "imap"
+    tls: TlsMode = "implicit"
+    address: str = "127.0.0.1"
+    limits: Limits = PATIENT
+
+    def questions(self) -> Questions:
+        """Fresh ones; to be called in a loop."""
+        talks = Conversations(self.limits, Places(self.limits.connections), {})
+        endpoint = Endpoint(self.address, self.number, ())
+        return Questions(talks, endpoint, self.protocol, self.tls)
+
+
+def negotiated(port: Port) -> tuple[dict[VersionName, Answer], Negotiation, int]:
+    """What one port can agree on.
+
+    The answer to each version, all that was enumerated, and the number of questions it took.
     """
-    connections = 0
+    asked = 0
 
     async def together() -> tuple[dict[VersionName, Answer], Negotiation]:
-        talks = module.Conversations(limits, asyncio.Semaphore(limits.connections), {})
-        looking = module._Look(talks, Endpoint(address, port, ()), protocol, tls)
+        questions = port.questions()
 
         async def ask(offer: Offer) -> Answer:
-            nonlocal connections
-            connections += 1
-            return await looking._ask(offer)
+            nonlocal asked
+            asked += 1
+            return await questions.ask(offer)
+
+        async def ask_all(offers: Iterable[Offer]) -> list[Answer]:
+            nonlocal asked
+            several = list(offers)
+            asked += len(several)
+            return await questions.ask_all(several)
 
         answers = dict(zip(NUMBERS, [await ask(everything(v)) for v in NUMBERS], strict=True))
-        return answers, await negotiation(ask, answers)
+        return answers, await negotiation(ask, ask_all, answers)
 
     answers, found = asyncio.run(together())
-    return answers, found, connections
+    return answers, found, asked
 
 
-async def accepts_sslv2(port: int, limits: Limits = PATIENT) -> bool:
-    """Whether a port with implicit TLS answers the hello of SSL 2.0 in kind."""
-    talks = module.Conversations(limits, asyncio.Semaphore(1), {})
-    looking = module._Look(talks, Endpoint("127.0.0.1", port, ()), "imap", "implicit")
-    answer = await looking._alone(say_hello_of_sslv2)
+async def accepts_sslv2(port: Port) -> bool:
+    """Whether it answers the hello of SSL 2.0 in kind."""
+    answer = await port.questions().answer(say_hello_of_sslv2)
     return isinstance(answer, HelloOfSslv2) and answer.version == SSLV2
 
 

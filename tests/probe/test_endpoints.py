@@ -10,7 +10,8 @@ import pytest
 
 from mailwitness.evidence.missing import Missing
 from mailwitness.evidence.probe import Capabilities, Protocol, Starttls, TlsMode
-from mailwitness.probe.observe import Endpoint, observe
+from mailwitness.probe.conversations import Endpoint
+from mailwitness.probe.observe import observe
 from mailwitness.probe.run import Manner, probe
 from mailwitness.probe.targets import Target
 from tests.probe.looking import HASTY, look, session_of, usual, versions_of

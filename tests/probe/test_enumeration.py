@@ -2,19 +2,19 @@
 
 import asyncio
 import ssl
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pytest
 
 from mailwitness.evidence.missing import Missing
-from mailwitness.evidence.probe import Negotiation, Prime, VersionName
+from mailwitness.evidence.probe import Negotiation, Prime, TlsMode, VersionName
 from mailwitness.probe.answer import NUMBERS, Alert, ServerHello
 from mailwitness.probe.channel import ClosedError, SilentError
 from mailwitness.probe.enumeration import Answer, negotiation
 from mailwitness.probe.hello import Offer
 from tests.lab.certificates import OAKLEY_GROUP_2
-from tests.probe.looking import HASTY, look, negotiated, session_of, usual
+from tests.probe.looking import HASTY, Port, look, negotiated, session_of, usual
 from tests.probe.scripted import Peer, context, serving, with_starttls, with_tls
 
 V = ssl.TLSVersion
@@ -35,14 +35,12 @@ def tls12(folder: Path, ciphers: str, curve: "str | None" = None) -> ssl.SSLCont
 
 class TestRealServers:
     @pytest.mark.parametrize("mode", ["implicit", "starttls"])
-    def test_exactly_the_suites_that_are_configured(self, tmp_path: Path, mode: str) -> None:
+    def test_exactly_the_suites_that_are_configured(self, tmp_path: Path, mode: TlsMode) -> None:
         tls = tls12(tmp_path, "ECDHE-ECDSA-AES256-SHA:ECDHE-ECDSA-AES128-GCM-SHA256")
         script = with_tls("smtp", tls) if mode == "implicit" else with_starttls("smtp", tls)
         with serving(script) as server:
-            _, found, connections = negotiated(
-                server.port, "smtp", "implicit" if mode == "implicit" else "starttls"
-            )
-            assert server.connections == connections
+            _, found, questions = negotiated(Port(server.port, "smtp", mode))
+            assert server.connections == questions
         (suites,) = found.suites
         assert (suites.version, set(suites.names), suites.rest) == ("TLSv1.2", {GCM, CBC}, REFUSED)
 
@@ -53,20 +51,20 @@ class TestRealServers:
         if prefers:
             tls.options |= ssl.OP_CIPHER_SERVER_PREFERENCE
         with serving(with_tls("imap", tls)) as server:
-            _, found, _ = negotiated(server.port)
+            _, found, _ = negotiated(Port(server.port))
         assert found.suites[0].order == order
         assert found.suites[0].names == ((CBC, GCM) if prefers else (GCM, CBC))
 
     def test_where_there_is_one_suite_nobody_prefers(self, tmp_path: Path) -> None:
         with serving(with_tls("imap", tls12(tmp_path, "ECDHE-ECDSA-AES256-SHA"))) as server:
-            _, found, _ = negotiated(server.port)
+            _, found, _ = negotiated(Port(server.port))
         assert found.suites[0].order is None
 
     def test_groups_beside_that_of_the_certificate_are_found(self, tmp_path: Path) -> None:
         tls = tls12(tmp_path, "ECDHE-ECDSA-AES128-GCM-SHA256")
         tls.options &= ~ssl.OP_CIPHER_SERVER_PREFERENCE  # else its second choice ends all
         with serving(with_tls("imap", tls)) as server:
-            _, found, _ = negotiated(server.port)
+            _, found, _ = negotiated(Port(server.port))
         (groups,) = found.groups
         assert {"x25519", "secp256r1", "secp384r1", "secp521r1"} <= set(groups.names)
         assert isinstance(groups.rest, str)
@@ -74,12 +72,12 @@ class TestRealServers:
     def test_one_curve_alone(self, tmp_path: Path) -> None:
         tls = tls12(tmp_path, "ECDHE-ECDSA-AES128-GCM-SHA256", "prime256v1")
         with serving(with_tls("imap", tls)) as server:
-            _, found, _ = negotiated(server.port)
+            _, found, _ = negotiated(Port(server.port))
         assert found.groups[0].names == ("secp256r1",)
 
     def test_groups_of_tls_1_3_are_all_named(self, tmp_path: Path) -> None:
         with serving(with_tls("imap", context(tmp_path, lowest=V.TLSv1_3))) as server:
-            _, found, _ = negotiated(server.port)
+            _, found, _ = negotiated(Port(server.port))
         (groups,) = found.groups
         assert groups.version == "TLSv1.3"
         assert {"x25519", "secp256r1", "ffdhe2048"} <= set(groups.names)
@@ -91,7 +89,7 @@ class TestRealServers:
     def test_signatures_are_those_of_the_key(self, tmp_path: Path) -> None:
         tls = tls12(tmp_path, "ECDHE-ECDSA-AES128-GCM-SHA256")
         with serving(with_tls("imap", tls)) as server:
-            _, found, _ = negotiated(server.port)
+            _, found, _ = negotiated(Port(server.port))
         (signatures,) = found.signatures
         assert "ecdsa_secp256r1_sha256" in signatures.names
         assert "ecdsa_sha1" in signatures.names  # the security level is 0
@@ -103,7 +101,7 @@ class TestRealServers:
         parameters.write_text(OAKLEY_GROUP_2)
         tls.load_dh_params(str(parameters))
         with serving(with_tls("imap", tls)) as server:
-            _, found, _ = negotiated(server.port)
+            _, found, _ = negotiated(Port(server.port))
         assert found.suites[0].names == ("TLS_DH_anon_WITH_AES_128_CBC_SHA256",)
         assert found.primes == (Prime(1024, found.suites[0].names),)
 
@@ -134,7 +132,7 @@ def test_a_server_that_turns_away_for_a_while_is_asked_again(tmp_path: Path) -> 
             honest(peer)
 
     with serving(script) as server:
-        _, found, _ = negotiated(server.port, "smtp", "starttls")
+        _, found, _ = negotiated(Port(server.port, "smtp", "starttls"))
     assert found.suites[0].names == (GCM,)
     assert found.suites[0].rest == REFUSED
 
@@ -152,7 +150,7 @@ def test_a_server_that_turns_away_from_then_on_has_refused_nothing(tmp_path: Pat
             honest(peer)
 
     with serving(script) as server:
-        _, found, _ = negotiated(server.port, "smtp", "starttls")
+        _, found, _ = negotiated(Port(server.port, "smtp", "starttls"))
     assert found.suites[0].names == (GCM,)
     for one in (*found.suites, *found.groups, *found.signatures):
         assert isinstance(one.rest, Missing)
@@ -170,7 +168,7 @@ def test_a_server_that_hangs_has_refused_nothing(tmp_path: Path) -> None:
         (honest if seen <= len(NUMBERS) else Peer.hang)(peer)
 
     with serving(script) as server:
-        _, found, _ = negotiated(server.port, limits=HASTY)
+        _, found, _ = negotiated(Port(server.port, limits=HASTY))
     assert found.suites[0].rest == Missing("nothing came for 0.4 s")
 
 
@@ -185,7 +183,10 @@ class TestClosing:
         async def ask(_: Offer) -> Answer:
             return next(said)
 
-        return asyncio.run(negotiation(ask, answers))
+        async def ask_all(offers: Iterable[Offer]) -> list[Answer]:
+            return [await ask(offer) for offer in offers]
+
+        return asyncio.run(negotiation(ask, ask_all, answers))
 
     def test_it_refuses_where_a_control_is_answered(self) -> None:
         control = ServerHello(0x0300, 0x0005, retry=False, certificates=())

@@ -18,9 +18,10 @@ from mailwitness.probe.channel import (
     NotReachedError,
     SilentError,
 )
+from mailwitness.probe.conversations import BeforeHelloError
 from mailwitness.probe.hello import client_hello, everything, say_hello
 from mailwitness.probe.limits import Limits
-from mailwitness.probe.observe import BeforeHelloError, _judge
+from mailwitness.probe.versions import judge
 
 LIMITS = Limits(read=0.3)
 RETRY = module._RETRY
@@ -325,29 +326,29 @@ class TestClientHello:
 class TestJudgement:
     def test_the_version_asked_for_is_accepted(self) -> None:
         hello = ServerHello(0x0303, 0xC02F, retry=False, certificates=())
-        assert _judge("TLSv1.2", hello, works=True) == VersionAnswer(
+        assert judge("TLSv1.2", hello, works=True) == VersionAnswer(
             "TLSv1.2", accepted=True, proof="ServerHello TLSv1.2, suite 0xc02f"
         )
 
     @pytest.mark.parametrize("number", [0x0300, 0x0301, 0x0302, 0x0304, 0x7F1C])
     def test_another_version_is_a_refusal(self, number: int) -> None:
         hello = ServerHello(number, 0xC02F, retry=False, certificates=())
-        assert _judge("TLSv1.2", hello, works=True).accepted is False
+        assert judge("TLSv1.2", hello, works=True).accepted is False
 
     @pytest.mark.parametrize("works", [True, False])
     def test_an_alert_is_the_servers_word_whatever_else_works(self, works: bool) -> None:  # noqa: FBT001
-        assert _judge("TLSv1", Alert(70), works=works) == VersionAnswer(
+        assert judge("TLSv1", Alert(70), works=works) == VersionAnswer(
             "TLSv1", accepted=False, proof="alert 70 protocol_version"
         )
 
     def test_an_alert_of_trouble_proves_nothing(self) -> None:
-        found = _judge("TLSv1", Alert(80), works=True)
+        found = judge("TLSv1", Alert(80), works=True)
         assert found.accepted == Missing("alert 80 says nothing of versions")
 
     def test_closing_is_a_refusal_where_another_hello_was_answered(self) -> None:
         closed = ClosedError("connection closed")
-        assert _judge("SSLv3", closed, works=True).accepted is False
-        assert _judge("SSLv3", closed, works=False).accepted == Missing("connection closed")
+        assert judge("SSLv3", closed, works=True).accepted is False
+        assert judge("SSLv3", closed, works=False).accepted == Missing("connection closed")
 
     @pytest.mark.parametrize(
         "trouble",
@@ -364,5 +365,5 @@ class TestJudgement:
         trouble: "ChannelError | NotReachedError",
         works: bool,  # noqa: FBT001
     ) -> None:
-        found = _judge("SSLv3", trouble, works=works)
+        found = judge("SSLv3", trouble, works=works)
         assert found == VersionAnswer("SSLv3", accepted=Missing(str(trouble)), proof="")

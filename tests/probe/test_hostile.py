@@ -10,7 +10,8 @@ import pytest
 from mailwitness.evidence.codec import dumps, loads
 from mailwitness.evidence.missing import Missing
 from mailwitness.evidence.probe import Observation, ProbeEvidence, Protocol, Session, TlsMode
-from mailwitness.probe.observe import Endpoint, observe
+from mailwitness.probe.conversations import Endpoint
+from mailwitness.probe.observe import observe
 from mailwitness.probe.run import probe
 from mailwitness.probe.targets import Target
 from tests.probe.hostile import (

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.probe.looking import negotiated
+from tests.probe.looking import Port, negotiated
 from tests.probe.matrix import (
     GROUP_NAMES,
     VERSIONS,
@@ -28,7 +28,7 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("configuration", list(configurations()), ids=str)
 def test_it_is_found_as_it_is_configured(configuration: Configuration, keys: Path) -> None:
     with serving(configuration, keys) as port:
-        _, found, _ = negotiated(port)
+        _, found, _ = negotiated(Port(port))
     suites = {one.version: frozenset(one.names) for one in found.suites}
     expected = {version: expected_suites(configuration, version) for version in VERSIONS}
     assert suites == {version: names for version, names in expected.items() if names}

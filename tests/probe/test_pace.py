@@ -184,8 +184,8 @@ class TestPauses:
             pace = Pace(replace(self.LIMITS, pause=0))
             for number in range(10):
                 pace.refused(1e9 + number)
-            async with pace.turn():
-                waiting = asyncio.ensure_future(pace.turn().__aenter__())
+            async with pace.turns(1):
+                waiting = asyncio.ensure_future(pace.turns(1).__aenter__())
                 await asyncio.sleep(0)
                 assert not waiting.done()
             await waiting

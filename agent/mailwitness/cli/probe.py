@@ -14,6 +14,7 @@ from mailwitness.evidence import folder
 from mailwitness.evidence.moment import now
 from mailwitness.evidence.run import CONTROLLER, DEFAULT_PORTS, Failure, Run
 from mailwitness.outside import Given, plan, read_file
+from mailwitness.probe.conversations import DEPTHS
 from mailwitness.probe.login import Account, fingerprint
 from mailwitness.probe.run import Manner, probe
 from mailwitness.probe.targets import Target
@@ -33,6 +34,7 @@ TARGET is
   mailwitness probe mail.example.com --output report
   mailwitness probe mx:example.com --port 25 --port 587
   mailwitness probe --file partners.txt --source-address 198.51.100.7
+  mailwitness probe --file partners.txt --depth versions
   MAILWITNESS_LOGIN_USER=test MAILWITNESS_LOGIN_PASSWORD=... mailwitness probe HOST --login
 """
 _LOGIN_USER, _LOGIN_PASSWORD = "MAILWITNESS_LOGIN_USER", "MAILWITNESS_LOGIN_PASSWORD"
@@ -72,6 +74,14 @@ def add(commands: Any) -> None:
         metavar="ADDRESS",
         help="connect from this address of this machine, as one that an allowlist names; one of "
         "each family may be given, and the other family is left out where it is not",
+    )
+    look.add_argument(
+        "--depth",
+        choices=DEPTHS,
+        default="full",
+        help="versions: which versions of TLS are accepted, by six or seven connections to a port; "
+        "brief: certificates and logins, too, by two or three more; full (the default): all that "
+        "can be negotiated, by fifty and more. What is not asked for is not assessed",
     )
     look.add_argument(
         "--trust-store",
@@ -118,7 +128,7 @@ def _probe(arguments: argparse.Namespace) -> int:
             if host.name not in planned.unknown
         ]
         progress = Progress(len(looks), sys.stderr)
-        manner = Manner(tuple(arguments.source_address))
+        manner = Manner(tuple(arguments.source_address), arguments.depth)
         for seen in probe(looks, CONTROLLER, manner=manner, progress=progress.port):
             folder.write(folder.probe_file(evidence, seen.host, CONTROLLER), seen)
             progress.host()

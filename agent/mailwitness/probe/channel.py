@@ -79,6 +79,11 @@ class Channel:
         """The address of this end."""
         return str(self._writer.get_extra_info("sockname")[0]).partition("%")[0]
 
+    @property
+    def ended(self) -> bool:
+        """Whether the server has closed it, as far as is known here, and all was read before."""
+        return self._reader.at_eof() or self._reader.exception() is not None
+
     async def line(self, timeout: Optional[float] = None) -> bytes:
         """The next line, without its end."""
         while b"\n" not in self._buffer:

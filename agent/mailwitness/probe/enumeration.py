@@ -24,12 +24,15 @@ from mailwitness.probe.suites import SUITES, SUITES_OF_TLS_1_3
 
 Answer = Union[ServerHello, Alert, ChannelError, NotReachedError]
 Ask = Callable[[Offer], Awaitable[Answer]]  # one hello on a connection of its own
+AskAll = Callable[[Iterable[Offer]], Awaitable[list[Answer]]]  # several, side by side
 
 _ELLIPTIC = ("TLS_ECDHE_", "TLS_ECDH_anon_")
 _SIGNED = ("TLS_ECDHE_", "TLS_DHE_")
 
 
-async def negotiation(ask: Ask, answers: Mapping[VersionName, Answer]) -> Negotiation:
+async def negotiation(
+    ask: Ask, ask_all: AskAll, answers: Mapping[VersionName, Answer]
+) -> Negotiation:
     """All of it; `answers` are those to hellos that offered everything, one for each version."""
     accepted = accepted_among(answers)
     suites = [_suites(ask, version, first) for version, first in accepted.items()]
@@ -39,7 +42,7 @@ async def negotiation(ask: Ask, answers: Mapping[VersionName, Answer]) -> Negoti
     await asyncio.gather(*(search.run() for search in searches))
     if "TLSv1.3" in accepted:
         hidden = _signatures_of_tls_1_3(ask, groups[-1].numbers)
-        await hidden.run()
+        await hidden.by_halves(ask_all)
         signatures.append(hidden)
         searches.append(hidden)
     if any(isinstance(search.end, ClosedError) for search in searches):
@@ -124,7 +127,7 @@ def _signatures(ask: Ask) -> "_Search":
     )
 
 
-def _signatures_of_tls_1_3(ask: Ask, groups: Iterable[int]) -> "_Search":
+def _signatures_of_tls_1_3(ask: Ask, groups: Iterable[int]) -> "_UnseenSearch":
     shared = next((number for number in groups if number in SHARES), None)
     base = everything("TLSv1.3")
     if shared is not None:
@@ -258,22 +261,24 @@ class _UnseenSearch(_Search):
     where the hello has a key share that it takes.
     """
 
-    async def run(self) -> None:
+    async def by_halves(self, ask_all: AskAll) -> None:
         ends: list[Union[str, Missing, ClosedError]] = ["nothing is left to offer"]
         halves = [tuple(self._names)]
         while halves:
-            asked = halves.pop()
-            answer = await self._ask(self._offer(asked))
-            if isinstance(answer, ServerHello) and not answer.retry:
-                if len(asked) == 1:
-                    self.numbers += asked
+            asked, halves = halves, []
+            answers = await ask_all(map(self._offer, asked))
+            for numbers, answer in zip(asked, answers):
+                if not isinstance(answer, ServerHello):
+                    end = self._take(answer, numbers, ())
+                    assert end is not None  # it is no choice
+                    ends.append(end)
+                elif answer.retry:
+                    ends.append(Missing(f"{answer.proof}: no key share that it takes was sent"))
+                elif len(numbers) == 1:
+                    self.numbers += numbers
                 else:
-                    halves += [asked[len(asked) // 2 :], asked[: len(asked) // 2]]
-            elif isinstance(answer, ServerHello):
-                ends.append(Missing(f"{answer.proof}: no key share that it takes was sent"))
-            else:
-                end = self._take(answer, asked, ())
-                assert end is not None  # it is no choice
-                ends.append(end)
+                    middle = len(numbers) // 2
+                    halves += [numbers[:middle], numbers[middle:]]
+        self.numbers.sort(key=list(self._names).index)
         # One that is not known leaves the rest unknown; then a closing, which `settle` is to judge.
         self.end = min(reversed(ends), key=lambda end: (Missing, ClosedError, str).index(type(end)))

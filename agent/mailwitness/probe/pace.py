@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 from mailwitness.probe.limits import Limits
 
@@ -20,7 +20,6 @@ class Pace:
         self._limits = limits
         self._at_once = limits.connections_per_host
         self._open = 0
-        self._careful = 0
         self._freed = asyncio.Event()
         self._in_a_row = 0  # pauses since a connection was taken
         self._paused_at = 0.0
@@ -29,33 +28,28 @@ class Pace:
         self.turned_away = 0  # connections so far
         self.gave_up = False
 
+    @property
+    def at_once(self) -> int:
+        """How many connections the server is taken to bear."""
+        return self._at_once
+
     @contextlib.asynccontextmanager
-    async def turn(self) -> AsyncIterator[None]:
-        """Wait for leave to connect."""
+    async def turns(self, count: int) -> AsyncIterator[None]:
+        """Wait for leave to open so many connections together: `at_once` of them at most."""
         while True:
             wait = self._resumes_at - time.monotonic()
             if wait > 0 and not self.gave_up:
                 await asyncio.sleep(wait)
-            elif self._open >= (1 if self._careful else self._at_once):
+            elif self._open and self._open + count > self._at_once:
                 self._freed.clear()
                 await self._freed.wait()
             else:
                 break
-        self._open += 1
+        self._open += count
         try:
             yield
         finally:
-            self._open -= 1
-            self._freed.set()
-
-    @contextlib.contextmanager
-    def one_at_a_time(self) -> Iterator[None]:
-        """Until its end no two connections are begun together: none is too many then."""
-        self._careful += 1
-        try:
-            yield
-        finally:
-            self._careful -= 1
+            self._open -= count
             self._freed.set()
 
     def taken(self) -> None:

@@ -12,8 +12,9 @@ from mailwitness.evidence.missing import Missing
 from mailwitness.evidence.moment import now
 from mailwitness.evidence.probe import Observation, ProbeEvidence
 from mailwitness.probe.account import log_in_everywhere
+from mailwitness.probe.conversations import Conversations, Depth, Endpoint, Places
 from mailwitness.probe.limits import DEFAULT_LIMITS, Limits
-from mailwitness.probe.observe import Conversations, Depth, Endpoint, observe_endpoint
+from mailwitness.probe.observe import observe_endpoint
 from mailwitness.probe.pace import Pace
 from mailwitness.probe.targets import Target
 
@@ -40,7 +41,7 @@ def probe(
     """
     loop = asyncio.new_event_loop()
     try:
-        everywhere = loop.run_until_complete(_semaphore(limits.connections))
+        everywhere = loop.run_until_complete(_places(limits.connections))
         paces: dict[tuple[str, int], Pace] = {}
 
         async def one(target: Target) -> ProbeEvidence:
@@ -87,9 +88,8 @@ async def _end_the_others() -> None:
     await asyncio.gather(*others, return_exceptions=True)
 
 
-async def _semaphore(count: int) -> asyncio.Semaphore:
-    # Up to Python 3.9 it belongs to the loop in which it is made.
-    return asyncio.Semaphore(count)
+async def _places(count: int) -> Places:
+    return Places(count)
 
 
 async def _probe_host(target: Target, vantage: str, look: _Look) -> ProbeEvidence:

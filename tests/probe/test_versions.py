@@ -1,0 +1,221 @@
+"""A look at versions alone, and what a closing proves there."""
+
+import contextlib
+import socket
+import ssl
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from mailwitness.evidence.missing import Missing
+from mailwitness.evidence.probe import Protocol, Starttls, TlsMode
+from mailwitness.probe.conversations import Depth
+from tests.probe.looking import PATIENT, look, session_of, usual, versions_of
+from tests.probe.scripted import (
+    GREETING,
+    Peer,
+    Script,
+    context,
+    converse,
+    identity,
+    serving,
+    with_starttls,
+    with_tls,
+)
+
+V = ssl.TLSVersion
+NEW_ALONE = {
+    "SSLv2": False,
+    "SSLv3": False,
+    "TLSv1": False,
+    "TLSv1.1": False,
+    "TLSv1.2": True,
+    "TLSv1.3": True,
+}
+NOT_ASKED = Missing("not asked for: a look at versions alone")
+_DHE = b"\x00\x9e"  # TLS_DHE_RSA_WITH_AES_128_GCM_SHA256, of every offer that is not spared it
+
+
+def version_of(hello: bytes) -> bytes:
+    """The highest version up to 1.2 of a hello's record."""
+    return hello[9:11]
+
+
+class ClosesAtOldOnes:
+    """As Dovecot 2.3: no alert, and what it has no parameters for ends the handshake, too."""
+
+    def __init__(self, honest: Script, *, spoilt: bool = False) -> None:
+        self._honest, self._spoilt = honest, spoilt
+
+    def __call__(self, peer: Peer) -> None:
+        hello = peer.connection.recv(4096, 2)  # MSG_PEEK
+        if hello[:1] != b"\x16" or version_of(hello) == b"\x03\x00":
+            return
+        if version_of(hello) != b"\x03\x03" and (_DHE in hello or not self._spoilt):
+            return
+        self._honest(peer)
+
+
+class TestDepth:
+    @pytest.mark.parametrize(("protocol", "expected"), [("smtp", 6), ("imap", 7), ("pop3", 7)])
+    @pytest.mark.parametrize("mode", ["starttls", "implicit"])
+    def test_it_takes_a_connection_for_each_version_and_one_about_closings(
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        tmp_path: Path,
+        protocol: Protocol,
+        expected: int,
+        mode: TlsMode,
+    ) -> None:
+        make = with_tls if mode == "implicit" else with_starttls
+        with serving(make(protocol, context(tmp_path))) as server:
+            usual(monkeypatch, server.port, protocol, mode)
+            found = look(server.port, depth="versions")
+        assert versions_of(found) == NEW_ALONE
+        assert server.connections == expected
+        assert found.reach.state == "open"
+
+    def test_what_is_said_on_the_way_is_kept(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        with serving(with_starttls("imap", context(tmp_path))) as server:
+            usual(monkeypatch, server.port, "imap", "starttls")
+            session = session_of(look(server.port, depth="versions", names=["a.example.com"]))
+        assert session.greeting == "* OK ready"
+        assert session.before_tls is not None
+        assert not isinstance(session.before_tls, Missing)
+        assert session.before_tls.says("LOGINDISABLED")
+        assert session.starttls == Starttls("ready", "a2 OK begin")
+        assert [chain.leaf for chain in session.chains] == [identity("mail.example.com").leaf]
+        for left_out in (
+            session.inside_tls,
+            session.negotiation,
+            session.features,
+            session.injection,
+        ):
+            assert left_out == NOT_ASKED
+
+    def test_without_starttls_nothing_is_asked(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        with serving(with_starttls("imap", None)) as server:
+            usual(monkeypatch, server.port, "imap", "starttls")
+            session = session_of(look(server.port, depth="versions"))
+        assert session.starttls == Starttls("not-offered", "")
+        assert session.versions == ()
+        assert session.chains == ()
+
+    def test_nobody_there_is_no_session(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        with serving(lambda _: None) as server:
+            port = server.port
+        for mode in ("starttls", "implicit"):
+            usual(monkeypatch, port, "imap", mode)
+            found = look(port, depth="versions")
+            assert found.session == Missing("no connection: connection refused")
+            assert found.reach.state == "refused"
+
+    def test_tls_where_clear_text_is_due(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        with serving(with_tls("imap", context(tmp_path))) as server:
+            usual(monkeypatch, server.port, "imap", "starttls")
+            found = look(server.port, depth="versions")
+        assert found.session == Missing("TLS from the first byte, where clear text is due")
+
+    def test_clear_text_where_tls_is_due(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def script(peer: Peer) -> None:
+            peer.send(GREETING["imap"])
+            converse(peer, "imap")
+
+        with serving(script) as server:
+            usual(monkeypatch, server.port, "imap", "implicit")
+            session = session_of(look(server.port, depth="versions"))
+        assert isinstance(session.inside_tls, Missing)
+        assert session.inside_tls.reason.startswith("clear text, where TLS is due")
+        assert {answer.accepted is True for answer in session.versions} == {False}
+
+
+class TestClosings:
+    @pytest.mark.parametrize("depth", ["versions", "brief"])
+    def test_they_refuse_behind_a_control(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, depth: Depth
+    ) -> None:
+        with serving(ClosesAtOldOnes(with_tls("imap", context(tmp_path)))) as server:
+            usual(monkeypatch, server.port, "imap", "implicit")
+            found = look(server.port, depth=depth)
+        assert versions_of(found) == NEW_ALONE
+        assert found.turned_away == 0
+
+    @pytest.mark.parametrize("depth", ["versions", "brief"])
+    def test_what_the_choice_of_a_suite_has_spoilt_is_found(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, depth: Depth
+    ) -> None:
+        tls = context(tmp_path, lowest=V.TLSv1)
+        with serving(ClosesAtOldOnes(with_tls("imap", tls), spoilt=True)) as server:
+            usual(monkeypatch, server.port, "imap", "implicit")
+            found = look(server.port, depth=depth)
+        assert versions_of(found) == {**NEW_ALONE, "TLSv1": True, "TLSv1.1": True}
+
+    @pytest.mark.parametrize("places", [1, 2, 3, 5])
+    def test_at_a_door_that_lets_few_in_they_refuse_nothing(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, places: int
+    ) -> None:
+        tls = context(tmp_path, lowest=V.TLSv1)
+        free, turned_away = threading.Semaphore(places), 0
+        honest = with_tls("imap", tls)
+
+        def script(peer: Peer) -> None:
+            nonlocal turned_away
+            if not free.acquire(blocking=False):
+                turned_away += 1
+                return
+            try:
+                honest(peer)
+            finally:
+                free.release()
+
+        limits = replace(PATIENT, paused=30, endpoint=60)
+        with serving(script) as server:
+            usual(monkeypatch, server.port, "imap", "implicit")
+            found = look(server.port, limits, depth="versions")
+        assert versions_of(found) == {**NEW_ALONE, "TLSv1": True, "TLSv1.1": True}
+        assert found.turned_away > 0
+        assert turned_away > 0
+
+    def test_who_ends_the_oldest_for_a_new_one_has_not_refused_it(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        """As the login process of Dovecot does where it has too many clients."""
+        honest = with_tls("imap", context(tmp_path, lowest=V.TLSv1))
+        waiting: list[socket.socket] = []
+        lock = threading.Lock()
+
+        def script(peer: Peer) -> None:
+            end = peer.connection.dup()  # TLS takes the first one over
+            with lock:
+                waiting.append(end)
+                oldest = waiting.pop(0) if len(waiting) > 3 else None
+            if oldest is not None:
+                with contextlib.suppress(OSError):
+                    oldest.shutdown(socket.SHUT_RDWR)
+            try:
+                honest(peer)
+            finally:
+                with lock:
+                    if end in waiting:
+                        waiting.remove(end)
+                end.close()
+
+        limits = replace(PATIENT, paused=30, endpoint=60)
+        with serving(script) as server:
+            usual(monkeypatch, server.port, "imap", "implicit")
+            found = look(server.port, limits, depth="versions")
+        assert versions_of(found) == {**NEW_ALONE, "TLSv1": True, "TLSv1.1": True}
+
+    def test_where_none_of_the_newest_is_answered_nothing_is_known(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with serving(lambda _: None) as server:
+            usual(monkeypatch, server.port, "imap", "implicit")
+            found = look(server.port, depth="versions")
+        assert set(versions_of(found).values()) == {None}
