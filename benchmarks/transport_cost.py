@@ -3,8 +3,10 @@
     python -m benchmarks.transport_cost [--hosts 60]
 
 All look at the same sshds on loopback addresses, one after the other, 20 hosts at a time; needs
-root, and a control group to count what connections kept open cost too. The hosts share a file
-system and the cores of the controller: the agent is there after the first, times are upper bounds.
+root, and control groups to count what connections kept open and what the hosts cost, too. The
+hosts share a file system and the cores of the controller: the agent is there after the first,
+times are upper bounds. What audits is run over ten hosts and over twice as many, too: start-up is
+what is left where there is no host, growth what more of them cost.
 """
 
 import argparse
@@ -16,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +28,11 @@ from tests.transport import sshd
 
 from mailwitness import zipapp
 
-_AT_ONCE = "20"
+_AT_ONCE, _FEW = "20", 10
+_PLAIN, _USUAL_ROLE, _PLAY, _COLLECT = "plain ssh", "usual role", "audit play", "collect"
+_REPORT = "report alone"
+_AUDITS = _PLAY, _COLLECT
+_GROWING = *_AUDITS, _REPORT
 _AGENT = "mailwitness-agent.pyz"
 # Control groups, version 1 where there is one, and 2.
 _FIRST, _SECOND = Path("/sys/fs/cgroup/cpuacct"), Path("/sys/fs/cgroup")
@@ -45,32 +52,74 @@ _USUAL = [
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one run, for each host: the controller's own CPU, and time."""
+    """Of one run, in seconds."""
 
-    cpu: float  # seconds
-    wall: float  # seconds
+    hosts: int
+    cpu: float  # the controller's
+    wall: float
+    theirs: float  # CPU of the hosts
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Control groups: of the hosts, and of what looks at them."""
+
+    hosts: Path
+    controller: Path
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--hosts", type=int, default=60)
     hosts = parser.parse_args().hosts
-    names = [f"h{number}" for number in range(hosts)]
-    with tempfile.TemporaryDirectory() as temporary:
+    names = [f"h{number}" for number in range(2 * hosts)]
+    print(f"{'a host:':25} {'CPU':>6} {'time':>6} {'their CPU':>10}   in ms")
+    with tempfile.TemporaryDirectory() as temporary, _groups() as groups:
         folder = Path(temporary)
         with sshd.fleet(folder, dict.fromkeys(names, "sound")) as fleet:
             costs = {
-                name: _cost(name, command, hosts)
-                for name, command in _commands(folder, fleet).items()
+                (name, count): _cost(name, command, count, groups)
+                for count in (hosts, _FEW, 2 * hosts)
+                for name, command in _commands(folder, fleet, count).items()
+                if count == hosts or name in _GROWING
             }
-    _judge(costs)
+    _judge(costs, hosts)
 
 
-def _commands(folder: Path, fleet: sshd.Fleet) -> dict[str, list[str]]:
+@contextlib.contextmanager
+def _groups() -> Iterator[Groups]:
+    """What is started in here is a host, unless it joins the other group."""
+    above = _FIRST if _FIRST.exists() else _SECOND
+    its = Groups(*(above / f"mailwitness-{name}-{os.getpid()}" for name in ("hosts", "cost")))
+    its.hosts.mkdir()
+    try:
+        _join(its.hosts)
+        yield its
+    finally:
+        _join(above)
+        _end_all(its.hosts)
+
+
+def _join(group: Path) -> None:
+    (group / "cgroup.procs").write_text(str(os.getpid()))
+
+
+def _end_all(group: Path) -> None:
+    """Whatever is left in it, and itself."""
+    while left := (group / "cgroup.procs").read_text().split():
+        for pid in left:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(pid), signal.SIGTERM)
+        time.sleep(0.05)
+    group.rmdir()
+
+
+def _commands(folder: Path, fleet: sshd.Fleet, count: int) -> dict[str, list[str]]:
+    ports = dict(list(fleet.ports.items())[:count])
     agent = folder / _AGENT
     zipapp.write(agent)
     trust = f"-o UserKnownHostsFile={fleet.known_hosts}"
-    inventory = folder / "hosts.yml"
+    inventory = folder / f"hosts{count}.yml"
     common = {
         "ansible_host": sshd.ADDRESS,
         "ansible_user": "root",
@@ -79,57 +128,56 @@ def _commands(folder: Path, fleet: sshd.Fleet) -> dict[str, list[str]]:
         "mailwitness_ports": [1],
         "mailwitness_fail_on": "never",
     }
-    hosts = {name: {"ansible_port": port} for name, port in fleet.ports.items()}
+    hosts = {name: {"ansible_port": port} for name, port in ports.items()}
     inventory.write_text(yaml.safe_dump({"mail": {"hosts": hosts, "vars": common}}))
     usual = folder / "usual.yml"
     usual.write_text(yaml.safe_dump(_USUAL))
     variables = ("-e", f"agent={agent}", "-e", f"output={folder}/fetched")
-    ansible = playbook(inventory, folder / "playbook")
-    collect = ("--output", str(folder / "collect"), "--fail-on", "never", "--jobs", _AT_ONCE)
+    output = folder / f"playbook{count}"
+    ansible = playbook(inventory, output)
+    ours = [sys.executable, "-m", "mailwitness.cli"]
+    written = ("--fail-on", "never", "--output")
     remote = f"cat >/root/floor.$$; python3 /root/floor.$$ {_INSPECT}; rm /root/floor.$$"
     plain = (
         f"ssh -i {fleet.key} -p PORT {trust} root@{sshd.ADDRESS} {shlex.quote(remote)} "
         f"<{agent} >{folder}/floor.PORT"
     )
-    ports = " ".join(map(str, fleet.ports.values()))
-    floor = f"printf '%s\\n' {ports} | xargs -P {_AT_ONCE} -I PORT sh -c {shlex.quote(plain)}"
+    listed = " ".join(map(str, ports.values()))
+    floor = f"printf '%s\\n' {listed} | xargs -P {_AT_ONCE} -I PORT sh -c {shlex.quote(plain)}"
     return {
-        "plain ssh": ["sh", "-c", floor],
-        "usual role": [ansible[0], "-i", str(inventory), str(usual), *variables],
-        "audit play": ansible,
-        "collect": [
-            *(sys.executable, "-m", "mailwitness.cli", "collect", "-i", str(inventory)),
-            *collect,
+        _PLAIN: ["sh", "-c", floor],
+        _USUAL_ROLE: [ansible[0], "-i", str(inventory), str(usual), *variables],
+        _PLAY: ansible,
+        _COLLECT: [
+            *(*ours, "collect", "-i", str(inventory), "--jobs", _AT_ONCE),
+            *(*written, str(folder / f"collect{count}")),
         ],
+        # A part of both: what has been gathered becomes a report.
+        _REPORT: [*ours, "judge", str(output / "evidence"), *written, str(folder / "report")],
     }
 
 
-def _cost(name: str, command: list[str], hosts: int) -> Cost:
-    group = (_FIRST if _FIRST.exists() else _SECOND) / f"mailwitness-cost-{os.getpid()}"
+def _cost(name: str, command: list[str], hosts: int, groups: Groups) -> Cost:
+    group = groups.controller
     group.mkdir()
     try:
         joined = f"echo $$ >{group}/cgroup.procs && exec {shlex.join(command)}"
         # The usual role as it comes; the others with the settings of the checkout.
-        cwd = Path("/") if name == "usual role" else ROOT
+        cwd = Path("/") if name == _USUAL_ROLE else ROOT
         env = {**os.environ, "ANSIBLE_FORKS": _AT_ONCE, "PYTHONPATH": os.pathsep.join(sys.path)}
-        start = time.monotonic()
+        before, start = _cpu(groups.hosts), time.monotonic()
         done = subprocess.run(
             ("/bin/sh", "-c", joined), cwd=cwd, env=env, capture_output=True, text=True, check=False
         )
         wall = time.monotonic() - start
         if done.returncode:
             sys.exit(f"{name} failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
-        cost = Cost(_cpu(group) / hosts, wall / hosts)
-        print(f"{name:10}: {1000 * cost.cpu:6.0f} ms CPU, {1000 * cost.wall:6.0f} ms a host")
-        sys.stdout.flush()
+        cost = Cost(hosts, _cpu(group), wall, _cpu(groups.hosts) - before)
+        cpu, wall, theirs = (1000 * each / hosts for each in (cost.cpu, cost.wall, cost.theirs))
+        print(f"{name:15} {hosts:3} hosts {cpu:6.0f} {wall:6.0f} {theirs:10.0f}", flush=True)
         return cost
     finally:
-        while kept_open := (group / "cgroup.procs").read_text().split():
-            for pid in kept_open:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(int(pid), signal.SIGTERM)
-            time.sleep(0.05)
-        group.rmdir()
+        _end_all(group)
 
 
 def _cpu(group: Path) -> float:
@@ -140,17 +188,40 @@ def _cpu(group: Path) -> float:
     return int(stat["usage_usec"]) / 1e6
 
 
-def _judge(costs: dict[str, Cost]) -> None:
-    floor, usual, play, collect = costs.values()
-    for what, ratio, goal in (
+def _judge(costs: dict[tuple[str, int], Cost], hosts: int) -> None:
+    def each(name: str, first: int, last: int) -> float:
+        """Seconds of CPU that a host more costs, between so many and so many."""
+        few, many = costs[name, first], costs[name, last]
+        return (many.cpu - few.cpu) / (many.hosts - few.hosts)
+
+    for name in _GROWING:
+        slope = each(name, _FEW, hosts)
+        start_up = costs[name, _FEW].cpu - _FEW * slope
+        print(f"{name}: {1000 * start_up:.0f} ms CPU to start, {1000 * slope:.0f} for each host")
+    names = (_PLAIN, _USUAL_ROLE, _PLAY, _COLLECT)
+    floor, usual, play, collect = (costs[name, hosts] for name in names)
+    double = costs[_PLAY, 2 * hosts]
+    for what, found, goal in (
         ("audit play's CPU to plain ssh's", play.cpu / floor.cpu, 1.9),
         ("audit play's CPU to the usual role's", play.cpu / usual.cpu, 0.20),
         ("audit play's time to the usual role's", play.wall / usual.wall, 0.15),
         ("audit play's time to plain ssh's", play.wall / floor.wall, 1.25),
+        ("hosts' CPU with the audit play to with plain ssh", play.theirs / floor.theirs, 1.15),
+        ("audit play's CPU a host, twice the hosts", double.cpu / 2 / play.cpu, 1.05),
         ("collect's CPU to the audit play's", collect.cpu / play.cpu, 0.25),
+        ("collect's CPU for each host, in seconds", each(_COLLECT, _FEW, hosts), 0.030),
+        *(
+            # Linear is 1; a tenth is what runs differ by.
+            (
+                f"{name}'s CPU for each host beyond {hosts}, to that before",
+                each(name, hosts, 2 * hosts) / each(name, _FEW, hosts),
+                1.1,
+            )
+            for name in _AUDITS
+        ),
     ):
-        met = "met" if ratio <= goal else "not met"
-        print(f"{what}: {ratio:.2f}, goal {goal:.2f}: {met}")
+        met = "met" if found <= goal else "not met"
+        print(f"{what}: {found:.3g}, goal {goal:g}: {met}")
 
 
 if __name__ == "__main__":

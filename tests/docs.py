@@ -21,7 +21,7 @@ _ROLE_HEAD = """\
 # Role mailwitness
 
 Generated from `meta/argument_specs.yml`. The role's entry points are the steps of
-`playbooks/audit.yml`: `plan`, `inspect`, `probe`, `probe_from_controller`, `report`.
+`playbooks/audit.yml`: `plan`, `inspect`, `probe`, `report`.
 All variables are optional, and any Ansible way to set them will do.
 
 | variable | type | meaning |

@@ -1,7 +1,10 @@
 """The command line: exit statuses, and errors that name the file and what to do."""
 
+import argparse
+import importlib
 import json
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -218,3 +221,19 @@ def test_colour_is_for_terminals_alone(
     assert "\x1b" not in shown("--format", "csv")
     monkeypatch.setenv("NO_COLOR", "1")
     assert shown() == plain
+
+
+@pytest.mark.parametrize("part", cli._PARTS)
+def test_the_commands_of_a_file_are_those_it_is_asked_for(part: str) -> None:
+    commands = argparse.ArgumentParser().add_subparsers()
+    importlib.import_module(f"mailwitness.cli.{part}").add(commands)
+    assert tuple(commands.choices) == cli._PARTS[part]
+
+
+def test_judging_waits_for_no_database_and_no_connection() -> None:
+    heavy = "{'ansible', 'dns', 'paramiko', 'sqlalchemy'}"
+    script = f"import sys, mailwitness.cli.judge; print(sorted({heavy} & set(sys.modules)))"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, check=True, text=True
+    )
+    assert done.stdout == "[]\n"

@@ -77,6 +77,14 @@ def test_a_policy_and_waivers_of_ones_own(tmp_path: Path) -> None:
             {"mailwitness_waivers": "nosuch.yml"},
             "Inventory of m1: mailwitness_waivers: ",
         ),
+        (
+            {"mailwitness_timeout": "soon"},
+            "Inventory of m1: argument 'mailwitness_timeout' is of type str",
+        ),
+        (
+            {"mailwitness_fail_on": "hihg"},
+            "Inventory of m1: value of mailwitness_fail_on must be one of: critical, high,",
+        ),
     ],
 )
 def test_what_is_wrong_is_told_before_anything_is_contacted(

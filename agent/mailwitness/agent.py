@@ -4,7 +4,7 @@ import argparse
 import dataclasses
 import sys
 from collections.abc import Iterator, Sequence
-from typing import Optional
+from typing import TYPE_CHECKING, Optional
 
 from mailwitness import __version__
 from mailwitness.evidence.codec import dumps
@@ -12,8 +12,9 @@ from mailwitness.evidence.run import DEFAULT_PORTS
 from mailwitness.probe.conversations import DEPTHS, Endpoint
 from mailwitness.probe.limits import DEFAULT_LIMITS
 from mailwitness.probe.observe import observe
-from mailwitness.probe.run import Manner, probe
-from mailwitness.probe.targets import Target, parse, read_targets
+
+if TYPE_CHECKING:
+    from mailwitness.probe.targets import Target
 
 # The host's own listeners hold no run up: each port has this long, eight at a time.
 _OWN_LIMITS = dataclasses.replace(DEFAULT_LIMITS, endpoint=30.0)
@@ -90,7 +91,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _inspect(arguments: argparse.Namespace) -> None:
-    # Half of what starting takes, and a probe has no use for it.
+    # What only one of the two commands needs is a good part of what starting takes.
     from mailwitness.host.inspect import Request, inspect  # noqa: PLC0415
 
     names = tuple(arguments.name)
@@ -106,6 +107,8 @@ def _inspect(arguments: argparse.Namespace) -> None:
 
 
 def _probe(arguments: argparse.Namespace) -> int:
+    from mailwitness.probe.run import Manner, probe  # noqa: PLC0415
+
     try:
         targets = list(_targets(arguments))
     except ValueError as error:  # EvidenceError of standard input is one, too
@@ -118,7 +121,9 @@ def _probe(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _targets(arguments: argparse.Namespace) -> Iterator[Target]:
+def _targets(arguments: argparse.Namespace) -> "Iterator[Target]":
+    from mailwitness.probe.targets import Target, parse, read_targets  # noqa: PLC0415
+
     if not arguments.targets:
         yield from read_targets(sys.stdin)
     for word in arguments.targets:

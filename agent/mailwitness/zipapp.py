@@ -8,6 +8,8 @@ from pathlib import Path
 
 import mailwitness
 
+NAME = "mailwitness-agent.pyz"
+
 # What ships, relative to the package; tests hold it against the import contract.
 SHIPPED = ("__init__.py", "agent.py", "evidence", "host", "probe")
 
@@ -62,7 +64,15 @@ def build() -> Zipapp:
             entry.external_attr = _READABLE
             entry.create_system = 3  # Unix, wherever it is built
             archive.writestr(entry, files[name], zipfile.ZIP_DEFLATED, 9)
-    content = buffer.getvalue()
+    return _named(buffer.getvalue())
+
+
+def read(path: Path) -> Zipapp:
+    """The one that lies in `path`."""
+    return _named(path.read_bytes())
+
+
+def _named(content: bytes) -> Zipapp:
     return Zipapp(content, hashlib.sha256(content).hexdigest())
 
 

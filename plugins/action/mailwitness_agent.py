@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import json
 import shlex
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,12 +13,16 @@ from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 
+from mailwitness import zipapp
 from mailwitness.evidence import folder
-from mailwitness.evidence.codec import loads
-from mailwitness.evidence.run import CONTROLLER, PlannedHost, Run
-from mailwitness.inventory.plan import InventoryError, account
+from mailwitness.evidence.codec import decode, prepare
+from mailwitness.evidence.host import HostEvidence
+from mailwitness.evidence.run import CONTROLLER, PlannedHost
+from mailwitness.inventory.plan import EVIDENCE, InventoryError, account
 from mailwitness.transport import errand
-from mailwitness.zipapp import Zipapp
+
+# Ansible loads this before it forks a process for each host: made here it is made once.
+prepare(HostEvidence)
 
 
 class ActionModule(ActionBase):
@@ -24,24 +30,24 @@ class ActionModule(ActionBase):
 
     TRANSFERS_FILES = False
     _supports_check_mode = True
-    _VALID_ARGS = frozenset(
-        {"command", "zipapp", "sha256", "evidence", "vantage", "python", "sudo"}
-    )
+    _VALID_ARGS = frozenset({"command", "output", "vantage", "python", "sudo"})
 
     def run(
         self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
     ) -> dict[str, Any]:
         """Failed where the agent did not answer; unreachable as Ansible has it."""
+        # The process ends with this task; looking for cycles copies memory that it shares.
+        gc.disable()
         result: dict[str, Any] = super().run(tmp, task_vars)
         variables = task_vars or {}
-        self._evidence = Path(self._task.args["evidence"])
+        output = Path(self._task.args["output"])
+        self._evidence = output / EVIDENCE
         self._host = self._task.args.get("vantage") or variables["inventory_hostname"]
-        plan = loads(folder.read(folder.run_file(self._evidence)), Run)
         self._probing = self._task.args["command"] == "probe"
-        about = [host for host in plan.hosts if self._probing or host.name == self._host]
+        about = self._about()
         try:
             call = self._call(about, variables)
-            agent = Zipapp(Path(self._task.args["zipapp"]).read_bytes(), self._task.args["sha256"])
+            agent = zipapp.read(output / zipapp.NAME)
             answer, result["changed"] = errand.run(
                 self._shell,
                 call,
@@ -64,6 +70,15 @@ class ActionModule(ActionBase):
             result["failed"] = True
             result["msg"] = "; ".join(problems)
         return result
+
+    def _about(self) -> list[PlannedHost]:
+        """The planned hosts that it is about; of a big fleet the others are not even decoded."""
+        plan = json.loads(folder.read(folder.run_file(self._evidence)))
+        return [
+            decode(PlannedHost, host)
+            for host in plan["hosts"]
+            if self._probing or host["name"] == self._host
+        ]
 
     def _call(self, about: list[PlannedHost], variables: dict[str, Any]) -> errand.Call:
         if not self._probing:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 from ansible.plugins.action import ActionBase
+
+from mailwitness.inventory.plan import EVIDENCE
 
 
 class ActionModule(ActionBase):
@@ -15,7 +18,7 @@ class ActionModule(ActionBase):
 
     TRANSFERS_FILES = False
     _supports_check_mode = True
-    _VALID_ARGS = frozenset({"evidence", "output", "fail_on", "baseline", "store"})
+    _VALID_ARGS = frozenset({"output", "fail_on", "baseline", "store"})
 
     def run(
         self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
@@ -23,8 +26,9 @@ class ActionModule(ActionBase):
         """Failed where the command's exit status is not 0; `rc` is that status."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         arguments = self._task.args
-        command = [sys.executable, "-m", "mailwitness.cli", "judge", arguments["evidence"]]
-        command += ["--output", arguments["output"], "--fail-on", arguments["fail_on"]]
+        output = Path(arguments["output"])
+        command = [sys.executable, "-m", "mailwitness.cli", "judge", str(output / EVIDENCE)]
+        command += ["--output", str(output), "--fail-on", arguments["fail_on"]]
         if arguments.get("baseline"):
             command += ["--baseline", arguments["baseline"]]
         environment = dict(os.environ)
@@ -35,7 +39,7 @@ class ActionModule(ActionBase):
         done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
         self._display.display(f"\n{done.stdout}")
         result["rc"] = done.returncode
-        result["report"] = f"{arguments['output']}/index.html"
+        result["report"] = str(output / "index.html")
         if done.returncode != 0:
             result["failed"] = True
             result["msg"] = _MEANING.get(done.returncode) or done.stderr.strip()

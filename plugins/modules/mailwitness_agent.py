@@ -16,16 +16,8 @@ options:
     type: str
     choices: [inspect, probe]
     required: true
-  zipapp:
-    description: The agent on the controller.
-    type: path
-    required: true
-  sha256:
-    description: The SHA-256 of its bytes.
-    type: str
-    required: true
-  evidence:
-    description: The folder of the run's evidence on the controller.
+  output:
+    description: The folder of the run on the controller, as C(mailwitness_plan) has made it.
     type: path
     required: true
   vantage:
@@ -44,9 +36,7 @@ EXAMPLES = r"""
 - name: Run the agent
   mailwitness.mailwitness.mailwitness_agent:
     command: inspect
-    zipapp: "{{ mailwitness__zipapp }}"
-    sha256: "{{ mailwitness__sha256 }}"
-    evidence: "{{ mailwitness__evidence }}"
+    output: "{{ mailwitness__run.output }}"
 """
 
 RETURN = r"""

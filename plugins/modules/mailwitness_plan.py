@@ -18,19 +18,25 @@ options:
     description: A sentence for the top of every report.
     type: str
     default: ""
+  specification:
+    description: The C(argument_specs.yml) of the role, which the variables of all hosts must fit.
+    type: path
+    required: true
 """
 
 EXAMPLES = r"""
 - name: Plan
   mailwitness.mailwitness.mailwitness_plan:
     output: /srv/reports/tonight
+    specification: "{{ role_path }}/meta/argument_specs.yml"
+  register: mailwitness__run
   run_once: true
   delegate_to: localhost
 """
 
 RETURN = r"""
-ansible_facts:
-  description: Where the parts of the run lie, for the tasks that follow.
+output:
+  description: The folder of the run, for the tasks that follow.
   returned: success
-  type: dict
+  type: str
 """

@@ -9,12 +9,8 @@ description:
   - Runs C(mailwitness judge) on the controller, shows its summary, and fails by its exit status.
 author: The mailwitness authors
 options:
-  evidence:
-    description: The folder of the run's evidence.
-    type: path
-    required: true
   output:
-    description: The folder for C(report.json) and C(index.html).
+    description: The folder of the run; C(report.json) and C(index.html) come into it.
     type: path
     required: true
   fail_on:
@@ -35,8 +31,7 @@ options:
 EXAMPLES = r"""
 - name: Judge what the witnesses say
   mailwitness.mailwitness.mailwitness_report:
-    evidence: "{{ mailwitness__evidence }}"
-    output: "{{ mailwitness__output }}"
+    output: "{{ mailwitness__run.output }}"
     fail_on: high
   run_once: true
   delegate_to: localhost

@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mailwitness.correlate import trust
 from mailwitness.evidence.missing import Missing
@@ -13,8 +13,9 @@ from mailwitness.policy.outcome import Outcome, Severity
 from mailwitness.report.interface import Format, all_formats
 from mailwitness.report.text import coloured
 from mailwitness.store.compare import LOST
-from mailwitness.store.database import Database
-from mailwitness.store.history import History
+
+if TYPE_CHECKING:
+    from mailwitness.store.history import History
 
 OK, FINDINGS, USAGE, NOT_AUDITED = 0, 1, 2, 3
 EXIT_STATUS = """\
@@ -26,6 +27,7 @@ exit status:
 """
 _STORE = "reports/history.sqlite"
 NEVER = "never"
+LATEST = Path("reports/latest/evidence")
 
 
 class UsageError(Exception):
@@ -135,8 +137,12 @@ def storing() -> argparse.ArgumentParser:
     return parser
 
 
-def opened(arguments: argparse.Namespace, *, create: bool = False) -> History:
+def opened(arguments: argparse.Namespace, *, create: bool = False) -> "History":
     """The store, made where it may be and is not there yet."""
+    # A third of a second to import, which most runs have no store for.
+    from mailwitness.store.database import Database  # noqa: PLC0415
+    from mailwitness.store.history import History  # noqa: PLC0415
+
     return History(Database(arguments.store, create=create), arguments.controller)
 
 

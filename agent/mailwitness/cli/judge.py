@@ -1,13 +1,12 @@
 """`judge`: what the evidence of a run comes to."""
 
 import argparse
-import gc
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from mailwitness.checks import all_checks
 from mailwitness.cli.interface import (
@@ -34,12 +33,12 @@ from mailwitness.report.interface import all_formats
 from mailwitness.report.model import build
 from mailwitness.report.spool import Spool, brief
 from mailwitness.report.spread import beside
-from mailwitness.store.history import History
+
+if TYPE_CHECKING:
+    from mailwitness.store.history import History
 
 _T = TypeVar("_T")
 
-# New objects from which on Python looks for cycles; with its own 700 that is a tenth of all time.
-_YOUNG = 10_000
 _INDEX = "index.html"
 
 
@@ -73,10 +72,8 @@ def _judge(arguments: argparse.Namespace) -> int:
         return judged(Path(temporary), arguments)
 
 
-def judged(evidence: Path, arguments: argparse.Namespace, history: History | None = None) -> int:
+def judged(evidence: Path, arguments: argparse.Namespace, history: "History | None" = None) -> int:
     """Judge, show, write and save as the arguments have it; the exit status."""
-    # A host is ten thousands of objects, hardly any of them garbage that goes by cycles.
-    gc.set_threshold(_YOUNG)
     checks = all_checks()
     given = arguments.waivers
     stated = [given] if given else sorted(folder.waivers(evidence).glob("*/*"))

@@ -5,7 +5,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from mailwitness.cli.interface import FINDINGS, NOT_AUDITED, OK, UsageError, command, port
+from mailwitness.cli.interface import (
+    FINDINGS,
+    LATEST,
+    NOT_AUDITED,
+    OK,
+    UsageError,
+    command,
+    port,
+)
 from mailwitness.correlate import allowlist_file, fleet
 from mailwitness.correlate.allowlist import ListAnswer
 from mailwitness.evidence.missing import Missing
@@ -42,7 +50,6 @@ exit status:
 """
 # Where clients of mailboxes connect: RFC 8314.
 _CLIENT_PORTS = (465, 587, 993)
-LATEST = Path("reports/latest/evidence")
 
 
 def add(commands: Any) -> None:

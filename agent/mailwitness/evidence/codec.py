@@ -104,17 +104,33 @@ def document(value: Any, kind: type[_D], other: Optional[type[_E]] = None) -> Un
 
 def encode(value: Any) -> Any:
     """The JSON value of a record or of anything that a field of one may hold."""
-    if isinstance(value, Missing):
-        return {"missing": value.reason}
-    if is_dataclass(value):
-        return {field.name: encode(getattr(value, field.name)) for field in fields(value)}
-    if isinstance(value, tuple):
-        return [encode(item) for item in value]
-    if isinstance(value, Mapping):
-        return {encode(key): encode(item) for key, item in value.items()}
-    if isinstance(value, str) and _SURROGATE.search(value):
+    kind: Any = type(value)
+    return _encoder(kind)(value)
+
+
+@cache
+def _encoder(kind: Any) -> Callable[[Any], Any]:
+    """What encodes values of the type: made once, as for decoding."""
+    if kind is Missing:
+        return lambda value: {"missing": value.reason}
+    if is_dataclass(kind):
+        names = tuple(field.name for field in fields(kind))
+        return lambda value: {name: encode(getattr(value, name)) for name in names}
+    if issubclass(kind, tuple):
+        return lambda value: [encode(item) for item in value]
+    if issubclass(kind, Mapping):
+        return lambda value: {encode(key): encode(item) for key, item in value.items()}
+    return _sayable if issubclass(kind, str) else _itself
+
+
+def _sayable(value: str) -> str:
+    if not value.isascii() and _SURROGATE.search(value):
         # What Python makes of bytes in a file's name that are not UTF-8; no file can hold it.
         return value.encode("utf-8", "backslashreplace").decode("utf-8")
+    return value
+
+
+def _itself(value: Any) -> Any:
     return value
 
 
@@ -128,6 +144,11 @@ def decode(kind: Any, value: Any, path: str = "$") -> Any:
         return _decoder(kind)(value)
     except _Misfit as wrong:
         raise EvidenceError(path + "".join(reversed(wrong.steps)), wrong.problem) from None
+
+
+def prepare(kind: Any) -> None:
+    """Make now what decodes the type and all within it, for whoever forks before it decodes."""
+    _decoder(kind)
 
 
 class _Misfit(Exception):  # noqa: N818 - becomes an EvidenceError where the path is whole
@@ -241,8 +262,11 @@ def _missing(value: Any) -> Missing:
 
 
 def _record(kind: Any) -> _Decoder:
+    types = get_type_hints(kind, include_extras=True)
+    hints = {field.name: _decoder(types[field.name]) for field in fields(kind)}
+
     def decoder(value: Any) -> Any:
-        entries, hints = _expect(dict, value), _hints(kind)
+        entries = _expect(dict, value)
         if entries.keys() != hints.keys():
             _wrong_fields(kind, entries, hints)
         found = {}
@@ -269,12 +293,6 @@ def _wrong_fields(kind: Any, entries: Iterable[str], hints: Iterable[str]) -> No
             raise _Misfit(f"{name} is not there")
     unknown = next(name for name in entries if name not in hints)
     raise _Misfit(f"{_show(unknown)} is not a field of {kind.__name__}")
-
-
-@cache
-def _hints(kind: Any) -> dict[str, _Decoder]:
-    hints = get_type_hints(kind, include_extras=True)
-    return {field.name: _decoder(hints[field.name]) for field in fields(kind)}
 
 
 def _float(value: Any) -> float:

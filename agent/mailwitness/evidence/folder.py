@@ -44,9 +44,14 @@ def probe_file(folder: Path, host: str, vantage: str) -> Path:
 
 def write(path: Path, document: Document) -> None:
     """Put `document` in `path`, whole or not at all."""
+    put(path, dumps(document) + "\n")
+
+
+def put(path: Path, text: str) -> None:
+    """Put what is a document already, in ASCII, in `path`, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_suffix(".unfinished")
-    unfinished.write_text(dumps(document) + "\n", "ascii")
+    unfinished.write_text(text, "ascii")
     unfinished.replace(path)
 
 

@@ -5,15 +5,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from mailwitness.checks import all_checks
 from mailwitness.correlate.allowlist_file import allowlist
-from mailwitness.correlate.trust import given_store
 from mailwitness.evidence import folder
 from mailwitness.evidence.missing import Missing
 from mailwitness.evidence.names import client_names
 from mailwitness.evidence.run import DEFAULT_PORTS, Allowlist, PlannedHost
 from mailwitness.notify.contact import contacts
-from mailwitness.policy.audit import load_policy
 from mailwitness.policy.profile import ProfileError
 from mailwitness.policy.waiver import WaiverError
 from mailwitness.policy.waiver import read as read_waivers
@@ -22,6 +19,7 @@ from mailwitness.probe.login import fingerprint
 Variables = Mapping[str, Any]  # of one host, templates resolved
 
 MAIL, VANTAGE = "mail", "vantage"  # the two groups that count
+EVIDENCE = "evidence"  # in the folder of a run
 _HIGHEST_PORT = 65535
 
 
@@ -96,7 +94,7 @@ def policies(name: str, its: Variables) -> list[Path]:
     try:
         for given in _policies(its):
             file = _policy_file(given, its)
-            load_policy(str(file) if file else given, all_checks())
+            _see_to_policy(str(file or given))
             if file:
                 found.append(file)
     except TypeError as error:
@@ -117,7 +115,7 @@ def waivers(name: str, its: Variables) -> list[Path]:
         return []
     file = _from_inventory(str(given), its)
     try:
-        read_waivers(file, [check.id for check in all_checks()])
+        read_waivers(file, _checks())
     except WaiverError as error:
         raise InventoryError(name, f"mailwitness_waivers: {error}") from error
     return [file]
@@ -164,6 +162,30 @@ def output_folder(given: str | Path | None, inventory_dir: str | None, started: 
     return output
 
 
+# The checks, and what reads certificates, take a third of a second to import, and most inventories
+# name no policy, no waivers and no CA.
+
+
+def _see_to_policy(policy: str) -> None:
+    from mailwitness.checks import all_checks  # noqa: PLC0415
+    from mailwitness.policy.audit import load_policy  # noqa: PLC0415
+
+    load_policy(policy, all_checks())
+
+
+def _checks() -> list[str]:
+    from mailwitness.checks import all_checks  # noqa: PLC0415
+
+    return [check.id for check in all_checks()]
+
+
+def _store_problem(pem: str) -> str | None:
+    from mailwitness.correlate.trust import given_store  # noqa: PLC0415
+
+    store = given_store(pem)
+    return store.reason if isinstance(store, Missing) else None
+
+
 def _port(given: object) -> int:
     try:
         port = int(str(given))
@@ -207,9 +229,7 @@ def _trust_store(its: Variables) -> str | None:
         raise ValueError(f"mailwitness_trust_store: {given}: {error.strerror}") from None
     except UnicodeDecodeError:
         raise ValueError(f"mailwitness_trust_store: {given}: not PEM") from None
-    store = given_store(pem)
-    problem = store.reason if isinstance(store, Missing) else None
-    if problem:
+    if problem := _store_problem(pem):
         raise ValueError(f"{given}: {problem}")
     return pem
 

@@ -137,10 +137,14 @@ def keep_inspection(evidence: Path, host: str, answer: Answer) -> Iterator[str]:
         document = loads(answer.stdout, HostEvidence, Failure)
     except EvidenceError as error:
         document = Failure(host, "failed", _why(answer, error), now())
+    path = folder.host_file(evidence, host)
     if isinstance(document, Failure):
-        document = Failure(host, document.kind, document.reason, document.at or now())
+        keep_failure(path, host, document.kind, document.reason, document.at)
         yield document.reason
-    folder.write(folder.host_file(evidence, host), document)
+    elif answer.stdout.isascii():  # as agents write it
+        folder.put(path, answer.stdout)
+    else:
+        folder.write(path, document)
 
 
 def keep_probes(
@@ -168,10 +172,10 @@ def keep_probes(
 
 
 def keep_failure(
-    path: Path, host: str, kind: Literal["unreachable", "failed"], reason: str
+    path: Path, host: str, kind: Literal["unreachable", "failed"], reason: str, at: str = ""
 ) -> None:
     """Write why there is no evidence in `path`."""
-    folder.write(path, Failure(host, kind, reason, now()))
+    folder.write(path, Failure(host, kind, reason, at or now()))
 
 
 def _why(answer: Answer, error: EvidenceError | None) -> str:

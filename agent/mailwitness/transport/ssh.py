@@ -3,10 +3,11 @@
 import contextlib
 import hashlib
 import secrets
+import select
 import shlex
 import time
 from base64 import b64encode
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import paramiko
@@ -14,11 +15,11 @@ from paramiko.ssh_exception import NoValidConnectionsError
 
 from mailwitness.evidence.codec import MAX_DOCUMENT_BYTES
 from mailwitness.inventory.way import Way
+from mailwitness.transport import known_hosts
 from mailwitness.transport.errand import Answer
 
 _CHUNK = 64 * 1024
 _MOST_SAID = 64 * 1024  # bytes of standard error
-_KNOWN_HOSTS = ("~/.ssh/known_hosts", "/etc/ssh/ssh_known_hosts")
 _CONNECT = 15.0  # seconds, for each of: TCP, the server's banner, the login
 
 
@@ -35,7 +36,7 @@ class _Strict(paramiko.MissingHostKeyPolicy):
 
     def __init__(self, its: Way) -> None:
         self._port = its.port
-        self._file = next(iter(its.known_hosts), _KNOWN_HOSTS[0])
+        self._file = known_hosts.file_of_new(its.known_hosts)
 
     def missing_host_key(
         self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey
@@ -112,7 +113,7 @@ class Connection:
             if not moved:
                 if channel.closed:
                     break
-                time.sleep(min(0.02, left))
+                _wait(channel, left, sending=bool(rest))
         while chunk := channel.recv(_CHUNK) if channel.recv_ready() else b"":
             stdout += chunk
         while chunk := channel.recv_stderr(_CHUNK) if channel.recv_stderr_ready() else b"":
@@ -128,6 +129,19 @@ class Connection:
         if left <= 0:
             raise TimeoutError
         return left
+
+
+def _wait(channel: paramiko.Channel, seconds: float, *, sending: bool) -> None:
+    """Until the host has said something, or may take more of what is sent to it."""
+    seconds = min(seconds, 0.02 if sending else 1.0)
+    if sending:  # nothing tells when there is room again
+        time.sleep(seconds)
+    elif channel.eof_received:
+        channel.status_event.wait(seconds)
+    else:
+        said = select.poll()  # select() knows no file beyond the 1,024th
+        said.register(channel.fileno(), select.POLLIN)
+        said.poll(1000 * seconds)
 
 
 @contextlib.contextmanager
@@ -159,7 +173,10 @@ def _client(its: Way, deadline: float, opened: contextlib.ExitStack) -> paramiko
             raise UnreachableError(f"not from jump host {its.jump.host}: {error}") from None
     client = paramiko.SSHClient()
     opened.callback(client.close)
-    _know(client, its.known_hosts)
+    believed = client.get_host_keys()
+    for name, key in known_hosts.keys(its.host, its.port, its.known_hosts):
+        if key.get_name() not in believed.get(name, ()):  # the first of a kind counts
+            believed.add(name, key.get_name(), key)
     client.set_missing_host_key_policy(_Strict(its))
     keys = [key for key in its.keys if Path(key).exists()]
     patience = min(_CONNECT, max(0.1, deadline - time.monotonic()))
@@ -194,10 +211,3 @@ def _client(its: Way, deadline: float, opened: contextlib.ExitStack) -> paramiko
     except (paramiko.SSHException, OSError, EOFError) as error:
         raise UnreachableError(str(error) or type(error).__name__) from None
     return client
-
-
-def _know(client: paramiko.SSHClient, files: Sequence[str]) -> None:
-    """The host keys of the inventory's own files, or of the system's."""
-    for file in files or _KNOWN_HOSTS:
-        with contextlib.suppress(FileNotFoundError):
-            client.load_system_host_keys(str(Path(file).expanduser()))
