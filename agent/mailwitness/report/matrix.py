@@ -52,7 +52,7 @@ def worst_words(host: dict[str, Any]) -> dict[str, str]:
     worst: dict[str, str] = {}
     for finding in host["findings"]:
         said, before = word(finding), worst.get(finding["check"])
-        if before is None or _rank(said) < _rank(before):
+        if before is None or (said != before and _rank(said) < _rank(before)):
             worst[finding["check"]] = said
     return worst
 
