@@ -41,7 +41,7 @@ from mailwitness.evidence.probe import VERSIONS, Protocol, TlsMode, VersionName
 from mailwitness.probe.enumeration import Answer, accepted_among
 from mailwitness.probe.hello import everything, with_suites
 from mailwitness.probe.limits import DEFAULT_LIMITS
-from mailwitness.probe.questions import failed_later, hello
+from mailwitness.probe.questions import failed_later
 
 # Suites of SSLv2 are not enumerated by the hellos: one word stands for whichever there are.
 _SOME = frozenset({"some"})
@@ -140,7 +140,8 @@ async def ends_at_finite_field(
         beside = with_suites(everything(version), "TLS_DHE_").suites
         if beside and chosen.suite not in beside:
             offer = replace(everything(version), suites=(*beside, chosen.suite))
-            if failed_later(await port.questions().answer(hello(offer))):
+            questions = port.questions()
+            if failed_later(await questions.answer(questions.hello(offer))):
                 ending.add(version)
     return frozenset(ending)
 

@@ -3,6 +3,7 @@
 import contextlib
 import socket
 import ssl
+import struct
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -35,27 +36,30 @@ NEW_ALONE = {
     "TLSv1.3": True,
 }
 NOT_ASKED = Missing("not asked for: a look at versions alone")
-_DHE = b"\x00\x9e"  # TLS_DHE_RSA_WITH_AES_128_GCM_SHA256, of every offer that is not spared it
+_DHE = 0x009E  # TLS_DHE_RSA_WITH_AES_128_GCM_SHA256, of every offer that is not spared it
 
 
-def version_of(hello: bytes) -> bytes:
-    """The highest version up to 1.2 of a hello's record."""
-    return hello[9:11]
+def offered(hello: bytes) -> tuple[int, tuple[int, ...]]:
+    """The highest version up to 1.2 of a hello's record, and its suites."""
+    at = 44 + hello[43]
+    (size,) = struct.unpack_from("!H", hello, at)
+    return int.from_bytes(hello[9:11], "big"), struct.unpack_from(f"!{size // 2}H", hello, at + 2)
 
 
-class ClosesAtOldOnes:
-    """As Dovecot 2.3: no alert, and what it has no parameters for ends the handshake, too."""
+class Closes:
+    """As Dovecot 2.3: without an alert, at old versions or where it has no parameters for DHE."""
 
-    def __init__(self, honest: Script, *, spoilt: bool = False) -> None:
-        self._honest, self._spoilt = honest, spoilt
+    def __init__(self, honest: Script, *, old: bool = False, dhe: bool = False) -> None:
+        self._honest, self._old, self._dhe = honest, old, dhe
 
     def __call__(self, peer: Peer) -> None:
-        hello = peer.connection.recv(4096, 2)  # MSG_PEEK
-        if hello[:1] != b"\x16" or version_of(hello) == b"\x03\x00":
+        hello = peer.connection.recv(4096, socket.MSG_PEEK)
+        if hello[:1] != b"\x16":
             return
-        if version_of(hello) != b"\x03\x03" and (_DHE in hello or not self._spoilt):
-            return
-        self._honest(peer)
+        version, suites = offered(hello)
+        is_old = version < 0x0303
+        if version > 0x0300 and not (self._old and is_old) and not (self._dhe and _DHE in suites):
+            self._honest(peer)
 
 
 class TestDepth:
@@ -140,7 +144,7 @@ class TestClosings:
     def test_they_refuse_behind_a_control(
         self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, depth: Depth
     ) -> None:
-        with serving(ClosesAtOldOnes(with_tls("imap", context(tmp_path)))) as server:
+        with serving(Closes(with_tls("imap", context(tmp_path)), old=True)) as server:
             usual(monkeypatch, server.port, "imap", "implicit")
             found = look(server.port, depth=depth)
         assert versions_of(found) == NEW_ALONE
@@ -151,10 +155,21 @@ class TestClosings:
         self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, depth: Depth
     ) -> None:
         tls = context(tmp_path, lowest=V.TLSv1)
-        with serving(ClosesAtOldOnes(with_tls("imap", tls), spoilt=True)) as server:
+        with serving(Closes(with_tls("imap", tls), dhe=True)) as server:
             usual(monkeypatch, server.port, "imap", "implicit")
             found = look(server.port, depth=depth)
         assert versions_of(found) == {**NEW_ALONE, "TLSv1": True, "TLSv1.1": True}
+
+    @pytest.mark.parametrize("depth", ["versions", "brief"])
+    def test_where_no_first_hello_is_answered_it_is_the_choice_that_spoils_it(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, depth: Depth
+    ) -> None:
+        tls = context(tmp_path, highest=V.TLSv1_2)
+        with serving(Closes(with_tls("imap", tls), dhe=True)) as server:
+            usual(monkeypatch, server.port, "imap", "implicit")
+            found = look(server.port, depth=depth)
+        assert versions_of(found) == {**NEW_ALONE, "TLSv1.3": False}
+        assert found.turned_away == 0
 
     @pytest.mark.parametrize("places", [1, 2, 3, 5])
     def test_at_a_door_that_lets_few_in_they_refuse_nothing(

@@ -7,7 +7,6 @@ from the first byte it is one only behind a control: see `Questions._let_in`.
 
 import asyncio
 import contextlib
-import functools
 import time
 from collections.abc import Awaitable, Iterable, Sequence
 from dataclasses import dataclass
@@ -51,11 +50,6 @@ class Opening:
     starttls: Starttls
 
 
-def hello(offer: Offer) -> Say[Union[ServerHello, Alert]]:
-    """The hello of this offer."""
-    return functools.partial(say_hello, offer=offer)
-
-
 class Questions:
     """What is asked of one port, and what the answers so far tell of the next ones.
 
@@ -85,6 +79,17 @@ class Questions:
     def dialogue(self) -> Dialogue:
         """What is spoken there."""
         return DIALOGUES[self.protocol]
+
+    def hello(self, offer: Offer) -> Say[Union[ServerHello, Alert]]:
+        """The hello of this offer; the first one that is answered by a choice is the control."""
+
+        async def say(channel: Channel) -> Union[ServerHello, Alert]:
+            answer = await say_hello(channel, offer)
+            if isinstance(answer, ServerHello) and self._control is None:
+                self._control = offer
+            return answer
+
+        return say
 
     def has_ecdsa(self) -> None:
         """The server has shown a certificate with such a key."""
@@ -117,7 +122,7 @@ class Questions:
         offers: dict[tuple[str, ...], Offer] = {(): offer, **self.spared(offer)}
         before = self._spoilt.get(offer.version, ())
         first = before if before in offers else ()
-        answer = await self._answered(offers[first])
+        answer = await self.answer(self.hello(offers[first]))
         if isinstance(answer, ServerHello) or (not first and not failed_later(answer)):
             return answer
         if not (isinstance(answer, ClosedError) and self._by_control):
@@ -134,14 +139,14 @@ class Questions:
     ) -> tuple[list[Told[_T]], list[Answer]]:
         """The first questions of all, at once; a server that works chooses from one of `newest`."""
         if self.tls == "starttls":
-            told, answers = await asyncio.gather(
-                self.ask_together(others),
-                asyncio.gather(*(self._answered(offer) for offer in newest)),
-            )
+            told, answers = await asyncio.gather(self.ask_together(others), self.ask_all(newest))
             return told, answers
+        begun = time.monotonic()
         found = await self._let_in(others, newest)
-        if found is None:  # too many at once for this server
-            answers = [await self._answered(offer) for offer in newest]
+        if found is None:
+            answers = [await self.ask(offer) for offer in newest]
+            if self._control in newest:  # alone it is answered: they were too many
+                self._pace.refused(begun)
             found = await self.ask_together(others), answers
         told, answers = found
         if self._by_control:  # nothing was a control of theirs
@@ -153,7 +158,7 @@ class Questions:
 
     async def ask_all(self, offers: Iterable[Offer]) -> list[Answer]:
         """Several hellos, side by side."""
-        return await self.ask_together([hello(offer) for offer in offers])
+        return await self.ask_together([self.hello(offer) for offer in offers])
 
     async def ask_together(self, says: Sequence[Say[_T]]) -> list[Told[_T]]:
         """Several at once; who closes then refuses, unless no hello was ever answered here."""
@@ -270,28 +275,25 @@ class Questions:
                 self._ecdsa_works.add(told.version)
         return told
 
-    async def _answered(self, offer: Offer) -> Answer:
-        answer = await self.answer(hello(offer))
-        if isinstance(answer, ServerHello) and self._control is None:
-            self._control = offer
-        return answer
-
     async def _proved(self, says: Sequence[Say[_T]]) -> Optional[Sequence[Told[_T]]]:
         """What is said to the first of them, to one at least; None: it was turned away."""
         assert self._control is not None
+        begun = time.monotonic()
         if self._at_once > 1:
             found = await self._let_in(says[: self._at_once - 1], [self._control])
-            return found and found[0]
-        # One at a time is what the server bears: the control has to come after the end.
-        begun = time.monotonic()
-        await asyncio.sleep(self.talks.limits.lingering)
-        told = await self.answer(says[0])
-        if isinstance(told, ClosedError):
+            if found is not None:
+                return found[0]
+        else:
+            # One at a time is what the server bears: the control has to come after the end.
             await asyncio.sleep(self.talks.limits.lingering)
-            if not isinstance(await self._answered(self._control), ServerHello):
-                self._pace.refused(begun)
-                return None
-        return [told]
+            told = await self.answer(says[0])
+            if not isinstance(told, ClosedError):
+                return [told]
+            await asyncio.sleep(self.talks.limits.lingering)
+            if isinstance(await self.answer(self.hello(self._control)), ServerHello):
+                return [told]
+        self._pace.refused(begun)
+        return None
 
     async def _let_in(
         self, says: Sequence[Say[_T]], controls: Sequence[Offer]
@@ -306,7 +308,6 @@ class Questions:
         count = len(says) + len(controls)
         if count > self._at_once:
             return None
-        begun = time.monotonic()
         try:
             async with self.talks.together(self.endpoint, self.allowance, count) as ends:
                 for end in ends:
@@ -317,13 +318,10 @@ class Questions:
                     return list(refused[: len(says)]), list(refused[len(says) :])
                 answers = await asyncio.gather(
                     *(
-                        self._said(end, hello(offer))
+                        self._said(end, self.hello(offer))
                         for end, offer in zip(ends[len(says) :], controls)
                     )
                 )
-                for offer, answer in zip(controls, answers):
-                    if isinstance(answer, ServerHello):
-                        self._control = offer
                 if any(isinstance(answer, (ServerHello, Alert)) for answer in answers):
                     told = await asyncio.gather(
                         *(self._said(end, say) for end, say in zip(ends, says))
@@ -333,7 +331,6 @@ class Questions:
                         return list(told), list(answers)
         except ChannelError as error:
             return [error] * len(says), [error] * len(controls)
-        self._pace.refused(begun)
         return None
 
     async def _said(

@@ -10,7 +10,7 @@ from mailwitness.probe.answer import NUMBERS, Alert, ServerHello
 from mailwitness.probe.channel import ClosedError
 from mailwitness.probe.enumeration import Answer
 from mailwitness.probe.hello import everything
-from mailwitness.probe.questions import Questions, Say, failed_later, hello
+from mailwitness.probe.questions import Questions, Say, failed_later
 from mailwitness.probe.sslv2 import SSLV2, HelloOfSslv2, say_hello_of_sslv2
 
 _NEWEST: tuple[VersionName, ...] = ("TLSv1.2", "TLSv1.3")
@@ -23,11 +23,11 @@ async def ask_versions(
 ) -> tuple[tuple[VersionAnswer, ...], dict[VersionName, Answer]]:
     """What is known of each version, and what was answered to the hello of all but SSL 2.0."""
     asked: list[Say[Union[ServerHello, Alert, HelloOfSslv2]]] = [say_hello_of_sslv2]
-    asked += [hello(everything(version)) for version in _OLDER]
+    asked += [questions.hello(everything(version)) for version in _OLDER]
     if questions.endpoint.depth == "versions" and questions.protocol != "smtp":
         # Dovecot up to 2.3 refuses by closing, which is asked about: see `_unspoilt`. Where
         # nothing else is waited for that would be a second round.
-        asked += map(hello, questions.spared(everything(_OLDER[-1])).values())
+        asked += map(questions.hello, questions.spared(everything(_OLDER[-1])).values())
     (oldest, *others), newest = await questions.ask_first(asked, [*map(everything, _NEWEST)])
     older = [answer for answer in others if not isinstance(answer, HelloOfSslv2)]
     answers: dict[VersionName, Answer] = {**dict(zip(_OLDER, older)), **dict(zip(_NEWEST, newest))}
