@@ -51,6 +51,7 @@ class Crowded:
             self._busy(peer)
             return
         try:
+            peer.pause()  # in its place, so that those who come together meet
             self._honest(peer)
         finally:
             self._places.release()

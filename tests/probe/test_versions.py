@@ -185,6 +185,7 @@ class TestClosings:
                 turned_away += 1
                 return
             try:
+                peer.pause()  # in its place, so that those who come together meet
                 honest(peer)
             finally:
                 free.release()

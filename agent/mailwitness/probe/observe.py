@@ -107,6 +107,7 @@ async def _session(questions: Questions) -> Session:
         return first
     leaves = [chain.leaf for chain in first.chains if isinstance(chain.leaf, str)]
     note_keys(questions, map(ssl.PEM_cert_to_DER_cert, leaves))
+    questions.works = bool(first.chains)
     versions, answers = await ask_versions(questions)
     if not first.chains and not _chosen(answers):
         first = await _unless_clear_text(questions, first)

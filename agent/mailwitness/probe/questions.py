@@ -67,6 +67,7 @@ class Questions:
         untried = "no connection was tried"
         self.reach = Reach("error", untried, 0.0, Missing(untried))
         self.opening: Optional[Opening] = None
+        self.works = False  # a handshake by the local library has come about
         self._control: Optional[Offer] = None  # one that the server has answered by a choice
         self._closes = False  # in answer to a hello, whatever it means by it
         self._with_ecdsa = False
@@ -144,9 +145,7 @@ class Questions:
         begun = time.monotonic()
         found = await self._let_in(others, newest)
         if found is None:
-            answers = [await self.ask(offer) for offer in newest]
-            if self._control in newest:  # alone it is answered: they were too many
-                self._pace.refused(begun)
+            answers = await self._one_after_the_other(newest, begun)
             found = await self.ask_together(others), answers
         told, answers = found
         if self._by_control:  # nothing was a control of theirs
@@ -155,6 +154,22 @@ class Questions:
             for at, answer in zip(closed, again):
                 answers[at] = answer
         return told, answers
+
+    async def _one_after_the_other(self, newest: Sequence[Offer], begun: float) -> list[Answer]:
+        """Where none was answered of those that were asked together, at `begun`."""
+        answers: list[Answer] = []
+        for _ in range(_TRIES):
+            answers = []
+            for offer in newest:
+                await asyncio.sleep(self.talks.limits.lingering)
+                answers.append(await self.ask(offer))
+            # Alone it is answered, or another handshake was: they were too many, or still are.
+            if self._control in newest or (self._control is None and self.works):
+                self._pace.refused(begun)
+            if self._control is not None or not self.works or self._pace.gave_up:
+                break
+            begun = time.monotonic()
+        return answers
 
     async def ask_all(self, offers: Iterable[Offer]) -> list[Answer]:
         """Several hellos, side by side."""
