@@ -524,10 +524,11 @@ def _translate_back(flows: Flows) -> Flows:
 
 def _join(flows: Flows, packet: Packet, clients: IntervalSet) -> None:
     if clients:
-        if packet in flows:
-            flows[packet].add(clients)
-        else:
+        rest = flows.get(packet)
+        if rest is None:
             flows[packet] = Remainder(clients)
+        else:
+            rest.add(clients)
 
 
 class _Run:

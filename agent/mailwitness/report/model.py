@@ -285,7 +285,7 @@ def _on_disk(file: CertificateOnDisk) -> Json:
     return {
         "path": file.path,
         "modified_at": _or_missing(file.modified_at),
-        "certificate": _missing(leaf) if isinstance(leaf, Missing) else leaf.summary(),
+        "certificate": _missing(leaf) if isinstance(leaf, Missing) else leaf.summary,
     }
 
 
@@ -454,7 +454,7 @@ def _lines(said: Any) -> Any:
 
 def _certificate(pem: str | Missing) -> Json:
     certificate = pem if isinstance(pem, Missing) else parse(pem)
-    return _missing(certificate) if isinstance(certificate, Missing) else certificate.summary()
+    return _missing(certificate) if isinstance(certificate, Missing) else certificate.summary
 
 
 def _or_missing(value: Any) -> Any:

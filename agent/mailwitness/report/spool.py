@@ -52,7 +52,9 @@ def _may_be_too_long(text: str) -> bool:
     One that is too long fills a window of half its length from end to end, with no quotation mark
     in it but escaped ones.
     """
-    bare = text.replace("\\\\", "  ").replace('\\"', "  ")
+    bare = text
+    if '\\"' in text:  # else no quotation mark is escaped
+        bare = text.replace("\\\\", "  ").replace('\\"', "  ")
     window = LONGEST // 2
     return any(
         bare.find('"', start, start + window) < 0

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from mailwitness.policy.outcome import Outcome, Severity
 
@@ -99,8 +99,7 @@ def tally(host: dict[str, Any]) -> list[tuple[str, int]]:
     return [(str(each), counts[each]) for each in _COUNTED if counts[each]]
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(NamedTuple):
     """What a check says that is no failure, and of how many endpoints it says the same."""
 
     outcome: str
