@@ -135,6 +135,7 @@ def _blocks(width: int, members: IntervalSet) -> Iterator[tuple[int, int]]:
             low += 1 << free
 
 
+@lru_cache(maxsize=4096)  # those around a fleet's own networks are the same for its hosts
 def _network(family: int, low: int, free: int) -> str:
     return f"{format_address(family, low)}/{WIDTH[family] - free}"
 

@@ -28,16 +28,17 @@ def fold(host: Host, findings: Sequence[Finding]) -> tuple[Finding, ...]:
     direct = {
         place(finding): causes
         for finding in findings
-        if (causes := _causes(host, finding, explaining[finding.outcome]))
+        if (roots := explaining[finding.outcome])
+        and (causes := _causes(host, finding, roots))
     }
+    if not direct:
+        return tuple(findings)
     folded = [
         finding._replace(causes=_roots(where, direct))
         if (where := place(finding)) in direct
         else finding
         for finding in findings
     ]
-    if not direct:
-        return tuple(folded)
     return tuple(_as_severe_as_its_own(finding, folded) for finding in folded)
 
 
