@@ -84,7 +84,7 @@ class Spool:
         self._places: list[tuple[int, int]] = []
         # Not buffered: processes that are forked share it, and each writes what it has judged.
         self._file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115 - by __exit__
-        self._writing = multiprocessing.Lock()
+        self._writing = multiprocessing.get_context("fork").Lock()
 
     def __enter__(self) -> Self:
         return self
