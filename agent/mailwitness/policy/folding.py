@@ -28,8 +28,7 @@ def fold(host: Host, findings: Sequence[Finding]) -> tuple[Finding, ...]:
     direct = {
         place(finding): causes
         for finding in findings
-        if (roots := explaining[finding.outcome])
-        and (causes := _causes(host, finding, roots))
+        if (roots := explaining[finding.outcome]) and (causes := _causes(host, finding, roots))
     }
     if not direct:
         return tuple(findings)
