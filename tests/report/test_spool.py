@@ -7,7 +7,7 @@ import pytest
 
 from mailwitness.report import html
 from mailwitness.report.interface import LONGEST, all_formats
-from mailwitness.report.spool import Spool, brief, compact, entry
+from mailwitness.report.spool import Spool, brief, compact, readable
 from tests.report import golden
 
 REPORT = golden.source()
@@ -16,7 +16,7 @@ REPORT = golden.source()
 def spooled(folder: Path) -> Spool:
     hosts = Spool(folder)
     for host in REPORT["hosts"]:
-        hosts.append(entry(host))
+        hosts.append(hosts.write(host))
     return hosts
 
 
@@ -42,7 +42,7 @@ def test_the_text_and_the_index_need_the_brief_hosts_alone(
 
 def test_a_host_can_be_another_one_later(tmp_path: Path) -> None:
     with spooled(tmp_path) as hosts:
-        hosts[1] = entry({**hosts[1], "name": "another"})
+        hosts[1] = hosts.write({**hosts[1], "name": "another"})
         assert [host["name"] for host in hosts] == [golden.HOSTS[0], "another", golden.HOSTS[2]]
         assert hosts.brief[1]["name"] == "another"
     assert not list(tmp_path.iterdir())
@@ -66,4 +66,4 @@ def test_json_is_that_of_the_standard_library(value: object) -> None:
 @pytest.mark.parametrize("sign", ["a", '"', "\\", "é", "\n"])
 def test_what_is_too_long_is_cut_wherever_it_stands(before: int, sign: str) -> None:
     host = {**REPORT["hosts"][0], "name": "n" * before, "reason": sign * (LONGEST + 1)}
-    assert json.loads(entry(host).text)["reason"] == sign * LONGEST + "…"
+    assert json.loads(readable(host))["reason"] == sign * LONGEST + "…"

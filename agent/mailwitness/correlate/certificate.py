@@ -42,8 +42,9 @@ class Certificate:
     def __hash__(self) -> int:
         return hash(self.fingerprint)
 
+    @cached_property
     def summary(self) -> dict[str, Any]:
-        """What a report says of it, as a JSON value."""
+        """What a report says of it, as a JSON value: at each port and by each witness."""
         return {
             "sha256": self.fingerprint,
             "subject": self.subject,

@@ -33,18 +33,18 @@ class IntervalSet:
 
     def __and__(self, other: "IntervalSet") -> "IntervalSet":
         """The part in both. Costs the smaller one's intervals, a bisection each, and the result."""
-        small, large = sorted((self.points, other.points), key=len)
-        if not small or large == EVERYTHING.points:
-            return IntervalSet(small)
-        if small == EVERYTHING.points:
-            return IntervalSet(large)
+        small, large = (self, other) if len(self.points) <= len(other.points) else (other, self)
+        if not small.points or large.points == EVERYTHING.points:
+            return small
+        if small.points == EVERYTHING.points:
+            return large
         cut: list[int] = []
-        for low, high in _pairs(small):
-            cut += _between(large, low, high)
+        for low, high in _pairs(small.points):
+            cut += _between(large.points, low, high)
         return IntervalSet(tuple(cut))
 
     def __sub__(self, other: "IntervalSet") -> "IntervalSet":
-        return self & ~other if other.points else self
+        return self & ~other if self.points and other.points else self
 
     def __or__(self, other: "IntervalSet") -> "IntervalSet":
         if not self.points or not other.points:

@@ -10,6 +10,7 @@ is a set of values, and a match that some of them fulfil is undecided.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
+from typing import NamedTuple
 
 from mailwitness.firewall.addresses import (
     EVERYTHING,
@@ -49,8 +50,7 @@ class Tracking(Enum):
     STRAY = auto()  # a SYN-ACK whose SYN was not tracked: invalid
 
 
-@dataclass(frozen=True, slots=True)
-class Packet:
+class Packet(NamedTuple):
     """Everything but the client's address.
 
     `local` and `port` are the host's side: the destination of the SYN, the source of the SYN-ACK.
@@ -78,8 +78,7 @@ class Packet:
         return self.tracking in (Tracking.NEW, Tracking.REPLY)
 
 
-@dataclass(frozen=True, slots=True)
-class Condition:
+class Condition(NamedTuple):
     """For which clients something holds: surely, and possibly; what lies between has the reason."""
 
     surely: IntervalSet

@@ -87,7 +87,7 @@ class Firewall:
         if like != port:
             theirs, own = (no_listener(family, local, each) for each in (like, port))
             shares = tuple(
-                replace(share, decided_by=own) if share.decided_by == theirs else share
+                share._replace(decided_by=own) if share.decided_by == theirs else share
                 for share in shares
             )
         return Reachability(family, address, port, interface, shares)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 from itertools import islice
+from typing import NamedTuple
 
 from mailwitness.firewall.addresses import (
     WIDTH,
@@ -33,8 +34,7 @@ class Layer(StrEnum):
     OPEN = "no filter"
 
 
-@dataclass(frozen=True, slots=True)
-class Decider:
+class Decider(NamedTuple):
     """The rule, policy or other layer that decided, so that an administrator finds it."""
 
     layer: Layer
@@ -52,8 +52,7 @@ class Decider:
         return f"{where}{f' {self.place}' if self.place else ''}: {self.text}"
 
 
-@dataclass(frozen=True, slots=True)
-class Share:
+class Share(NamedTuple):
     """Source addresses that fare alike, by one rule. The reason is empty unless undecided."""
 
     answer: Answer
@@ -136,6 +135,7 @@ def _blocks(width: int, members: IntervalSet) -> Iterator[tuple[int, int]]:
             low += 1 << free
 
 
+@lru_cache(maxsize=4096)  # those around a fleet's own networks are the same for its hosts
 def _network(family: int, low: int, free: int) -> str:
     return f"{format_address(family, low)}/{WIDTH[family] - free}"
 

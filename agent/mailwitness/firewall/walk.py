@@ -11,9 +11,10 @@ include/uapi/linux/netfilter_ipv4.h for the priorities.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import groupby
+from typing import NamedTuple
 
 from mailwitness.firewall.addresses import (
     EVERYTHING,
@@ -76,8 +77,7 @@ EFFORT_PER_RULE = 64
 Flows = dict[Packet, Remainder]
 
 
-@dataclass(frozen=True, slots=True)
-class Mention:
+class Mention(NamedTuple):
     """Something that concerned these clients on their way.
 
     `weight` sorts those that accepted them by what they say to an administrator: a rule more than
@@ -153,7 +153,7 @@ class Walk:
                 self._block(rest.members(), text)
                 continue
             # Only now is it routed.
-            routed = replace(packet, oif=packet.leads_to, leads_to="")
+            routed = packet._replace(oif=packet.leads_to, leads_to="")
             _join(answers_through, routed, rest.members())
         leaving = self._leave(self._pass(Hook.OUTPUT, answers))
         leaving_through = self._leave(self._pass(Hook.FORWARD, answers_through))
@@ -202,7 +202,7 @@ class Walk:
         else:
             devices = self._devices(packet.family, packet.local)
             if len(devices) == 1 and devices[0]:
-                _join(through, replace(packet, oif=devices[0]), clients)
+                _join(through, packet._replace(oif=devices[0]), clients)
             elif devices == ("",):
                 self._block(clients, "no route to where the packet was translated to")
             else:
@@ -288,8 +288,7 @@ class Walk:
                 # Routed to the wrong address first, and again once it is put right.
                 self._give_up(rest.members(), HIDDEN, Layer.ROUTING)
                 continue
-            back = replace(
-                packet,
+            back = packet._replace(
                 reply=True,
                 iif=packet.oif,
                 oif="",
@@ -306,7 +305,7 @@ class Walk:
                 if packet.family != V4 and (link_local := part & LINK_LOCAL):
                     # tcp_v6_send_synack() answers on the link that the SYN came from, where
                     # all devices have the same network.
-                    _join(answers, replace(back, oif=packet.iif), link_local & LINK_NETWORK)
+                    _join(answers, back._replace(oif=packet.iif), link_local & LINK_NETWORK)
                     reason = "a link-local source outside of fe80::/64"
                     self._give_up(link_local - LINK_NETWORK, reason, Layer.ROUTING)
                     part -= link_local
@@ -488,7 +487,7 @@ def no_listener(family: int, address: int, port: int) -> Decider:
 
 def _leaving(answer: Packet, device: str) -> Packet:
     """One that comes from another machine is not routed before it has passed prerouting."""
-    return replace(answer, leads_to=device) if answer.iif else replace(answer, oif=device)
+    return answer._replace(leads_to=device) if answer.iif else answer._replace(oif=device)
 
 
 def _is_nat(chain: Chain) -> bool:
@@ -505,7 +504,7 @@ def _track(flows: Flows) -> Flows:
         elif state is Tracking.NOT_YET:
             # Without its SYN on record a SYN-ACK is no valid first packet: tcp_new().
             state = Tracking.STRAY if packet.stray else Tracking.REPLY
-        _join(tracked, replace(packet, tracking=state), rest.members())
+        _join(tracked, packet._replace(tracking=state), rest.members())
     return tracked
 
 
@@ -515,7 +514,7 @@ def _translate_back(flows: Flows) -> Flows:
     for packet, rest in flows.items():
         address, port = packet.asked
         if packet.reply and packet.connected and packet.dnat is not False:
-            changed = replace(packet, local=single(address), port=single(port))
+            changed = packet._replace(local=single(address), port=single(port))
         else:
             changed = packet
         _join(back, changed, rest.members())
@@ -524,10 +523,10 @@ def _translate_back(flows: Flows) -> Flows:
 
 def _join(flows: Flows, packet: Packet, clients: IntervalSet) -> None:
     if clients:
-        if packet in flows:
-            flows[packet].add(clients)
-        else:
-            flows[packet] = Remainder(clients)
+        fresh = Remainder(clients)
+        rest = flows.setdefault(packet, fresh)
+        if rest is not fresh:
+            rest.add(clients)
 
 
 class _Run:
@@ -659,7 +658,7 @@ class _Attempt:
                     return
                 case NoTrack():
                     if packet.tracking is Tracking.NOT_YET:
-                        changed = replace(packet, tracking=Tracking.OFF)
+                        changed = packet._replace(tracking=Tracking.OFF)
                         if taken := self._take(rest, condition):
                             self._tell(taken, condition, "not tracked")
                             yield changed, taken, index + 1
@@ -757,7 +756,7 @@ class _Attempt:
             if not taken:
                 continue
             if step.source:
-                self.base.translated.append((replace(packet, client_hidden=True), taken))
+                self.base.translated.append((packet._replace(client_hidden=True), taken))
                 continue
             changed = _translated(packet, target, walk.network)
             if isinstance(changed, str):
@@ -812,8 +811,8 @@ def _marked(packet: Packet, mark: Mark, change: MarkChange) -> Packet | None:
     else:
         value = ((own or 0) & change.keep) ^ ((other or 0) & change.take) ^ change.constant
     if mark is Mark.CONNECTION:
-        return replace(packet, ct_mark=value)
-    return replace(packet, mark=value)
+        return packet._replace(ct_mark=value)
+    return packet._replace(mark=value)
 
 
 def _mark_text(mark: Mark, packet: Packet) -> str:
@@ -840,7 +839,7 @@ def _translated(packet: Packet, target: Target, network: Network) -> Packet | st
         port = target.ports
     certain = local.only() is not None and port.only() is not None
     moved = (local, port) != (packet.local, packet.port) if certain else None
-    return replace(packet, local=local, port=port, dnat=moved)
+    return packet._replace(local=local, port=port, dnat=moved)
 
 
 def _place(packet: Packet) -> str:

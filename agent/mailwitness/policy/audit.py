@@ -3,7 +3,7 @@
 import datetime
 import difflib
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -99,6 +99,8 @@ class Audit:
     def _bearing(self, plan: PlannedHost, findings: Iterable[Finding]) -> list[Finding]:
         """With each failure that is borne knowing by what."""
         borne = self.borne
+        if not borne.waivers and not borne.accepted:
+            return list(findings)
         waivers = [each for each in borne.waivers if each.names(plan) and self._day <= each.expires]
         found = []
         for finding in findings:
@@ -106,9 +108,8 @@ class Audit:
                 check, endpoint = place(finding)
                 waiver = next((each for each in waivers if each.covers(check, endpoint)), None)
                 known = Accepted(plan.name, check, endpoint, finding.verdict.detail)
-                found.append(replace(finding, waiver=waiver, in_baseline=known in borne.accepted))
-            else:
-                found.append(finding)
+                finding = finding._replace(waiver=waiver, in_baseline=known in borne.accepted)  # noqa: PLW2901
+            found.append(finding)
         return found
 
 

@@ -89,7 +89,7 @@ def _is_of(version: str, versions: str) -> bool:
     return Version(version) in SpecifierSet(versions)
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)  # not frozen, which takes twice the time: a host has hundreds of them
 class Case:
     """What is under judgement: a host and, as the scope of the check has it, more."""
 
@@ -116,6 +116,10 @@ class Case:
         """Of checks that are asked about each conversation."""
         assert self._look is not None
         return self._look
+
+    def by(self, profile: Profile) -> "Case":
+        """The same by this profile."""
+        return Case(self._host, profile, self._endpoint)
 
     def of(self, look: Look) -> "Case":
         """The same with this conversation."""

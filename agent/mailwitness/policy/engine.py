@@ -2,8 +2,8 @@
 
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import replace
+from typing import NamedTuple
 
 from mailwitness.correlate.endpoint import RELAY_PORT, Configured, Endpoint, Look, View
 from mailwitness.correlate.host import Host
@@ -19,8 +19,7 @@ _DAEMONS = ("dovecot", "postfix")
 NO_CONNECTION = "no connection came about: "
 
 
-@dataclass(frozen=True)
-class Finding:
+class Finding(NamedTuple):
     """A verdict with its subject, and the policies that lead to it (none: asked always)."""
 
     check: Check
@@ -33,24 +32,27 @@ class Finding:
     in_baseline: bool = False
     causes: tuple[tuple[str, str | None], ...] = ()  # the failures that it follows from
 
-    @cached_property
+    @property
     def outcome(self) -> Outcome:
         """The verdict's, or what a waiver or the baseline makes of a failure."""
-        if self.verdict.outcome is Outcome.FAIL and self.waiver:
+        said = self.verdict.outcome
+        if said is not Outcome.FAIL:
+            return said
+        if self.waiver:
             return Outcome.WAIVED
-        if self.verdict.outcome is Outcome.FAIL and self.in_baseline:
-            return Outcome.ACCEPTED
-        return self.verdict.outcome
+        return Outcome.ACCEPTED if self.in_baseline else said
 
 
 def judge(host: Host, profiles: Sequence[Profile], checks: Iterable[Check]) -> tuple[Finding, ...]:
     """All findings of one host, passes included, the worst first."""
+    asked = [(check, _asking(check, profiles)) for check in checks]
     findings = [
         finding
-        for check in checks
-        for asking in [_asking(check, profiles)]
-        for endpoint in _subjects(host, check)
-        for finding in _of_subject(host, endpoint, check, asking)
+        for endpoint in _subjects(host)
+        for case in [Case(host, None, endpoint)]
+        for check, asking in asked
+        if (check.scope is Scope.HOST) == (endpoint is None) and check.scope is not Scope.WAIVERS
+        for finding in _of_subject(case, endpoint, check, asking)
     ]
     return tuple(sorted(findings, key=_worst_first))
 
@@ -92,15 +94,15 @@ def _worst_first(finding: Finding) -> tuple[object, ...]:
     return worst_first(finding.outcome, finding.severity, port, finding.check.id)
 
 
-def _subjects(host: Host, check: Check) -> Iterator[Endpoint | None]:
-    if check.scope is Scope.HOST:
-        yield None
-    elif check.scope is not Scope.WAIVERS and host.status != "unreachable":
+def _subjects(host: Host) -> Iterator[Endpoint | None]:
+    """None: the host itself."""
+    yield None
+    if host.status != "unreachable":
         yield from (endpoint for endpoint in host.endpoints if endpoint.in_service)
 
 
 def _of_subject(
-    host: Host, endpoint: Endpoint | None, check: Check, by_port: _Asking
+    case: Case, endpoint: Endpoint | None, check: Check, by_port: _Asking
 ) -> Iterator[Finding]:
     """One finding for each different verdict; policies that agree share theirs."""
     relay = endpoint is not None and endpoint.port == RELAY_PORT
@@ -109,12 +111,12 @@ def _of_subject(
     if check.criteria:
         by_verdict: dict[Verdict, list[str]] = {}
         for profile in asking:
-            verdict = _verdict(Case(host, profile, endpoint), check)
+            verdict = _verdict(case.by(profile), check)
             by_verdict.setdefault(verdict, []).append(profile.id)
         verdicts += by_verdict.items()
     elif check.always or asking:
         # Without numbers of a policy it says the same by all of them.
-        verdict = _verdict(Case(host, None, endpoint), check)
+        verdict = _verdict(case, check)
         verdicts.append((verdict, [profile.id for profile in asking]))
     for verdict, policies in verdicts:
         yield Finding(
@@ -123,13 +125,13 @@ def _of_subject(
             endpoint=endpoint,
             verdict=verdict,
             policies=tuple(policies),
-            remedies=_remedies(host, endpoint, check) if verdict.outcome is Outcome.FAIL else (),
+            remedies=_remedies(case, endpoint, check) if verdict.outcome is Outcome.FAIL else (),
         )
 
 
-def _remedies(host: Host, endpoint: Endpoint | None, check: Check) -> tuple[Remedy, ...]:
-    advice = () if check.advise is None else check.advise(Case(host, None, endpoint))
-    fitting = (remedy for remedy in check.remedies if remedy.fits(host.software))
+def _remedies(case: Case, endpoint: Endpoint | None, check: Check) -> tuple[Remedy, ...]:
+    advice = () if check.advise is None else check.advise(case)
+    fitting = (remedy for remedy in check.remedies if remedy.fits(case.host.software))
     return tuple(_of_port((*advice, *fitting), endpoint))
 
 
@@ -209,10 +211,10 @@ def _said_by(look: Look, verdict: Verdict, first: Look) -> Verdict:
     if not verdict.witnesses:
         return verdict
     witnesses = (
-        replace(witness, source=look.source) if witness.source == first.source else witness
+        witness._replace(source=look.source) if witness.source == first.source else witness
         for witness in verdict.witnesses
     )
-    return replace(verdict, witnesses=tuple(witnesses))
+    return verdict._replace(witnesses=tuple(witnesses))
 
 
 def _merged(verdicts: Sequence[Verdict]) -> Verdict:

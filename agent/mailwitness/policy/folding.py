@@ -1,7 +1,6 @@
 """One cause is one finding: what follows from a failure is folded under it, with its root named."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 
 from mailwitness.correlate.host import Host
 from mailwitness.policy.check import Case, Scope
@@ -29,10 +28,12 @@ def fold(host: Host, findings: Sequence[Finding]) -> tuple[Finding, ...]:
     direct = {
         place(finding): causes
         for finding in findings
-        if (causes := _causes(host, finding, explaining[finding.outcome]))
+        if (roots := explaining[finding.outcome]) and (causes := _causes(host, finding, roots))
     }
+    if not direct:
+        return tuple(findings)
     folded = [
-        replace(finding, causes=_roots(where, direct))
+        finding._replace(causes=_roots(where, direct))
         if (where := place(finding)) in direct
         else finding
         for finding in findings
@@ -108,4 +109,4 @@ def _as_severe_as_its_own(root: Finding, findings: Iterable[Finding]) -> Finding
         for finding in findings
         if finding.outcome is Outcome.FAIL and place(root) in finding.causes
     ]
-    return replace(root, severity=min((root.severity, *own), key=lambda one: one.rank))
+    return root._replace(severity=min((root.severity, *own), key=lambda one: one.rank))

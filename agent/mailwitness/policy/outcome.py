@@ -1,9 +1,8 @@
 """The words of a judgement: outcomes, severities, and what a check says."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from mailwitness.correlate.endpoint import View
 from mailwitness.evidence.missing import Missing
@@ -41,8 +40,7 @@ class Severity(StrEnum):
 _RANKS = {severity: rank for rank, severity in enumerate(Severity)}
 
 
-@dataclass(frozen=True)
-class Witness:
+class Witness(NamedTuple):
     """Who says what, and where it was found: a vantage, a command, a file."""
 
     view: View
@@ -50,8 +48,7 @@ class Witness:
     says: str
 
 
-@dataclass(frozen=True)
-class Verdict:
+class Verdict(NamedTuple):
     """What a check says of its subject."""
 
     outcome: Outcome

@@ -1,17 +1,16 @@
 """What each witness says of a port, fact by fact, and where they disagree."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 Json = dict[str, Any]
 
 _DIGEST = 16  # digits of a certificate's SHA-256 that tell it from any other in a report
 
 
-@dataclass(frozen=True)
-class Cell:
+class Cell(NamedTuple):
     """What one witness says of one fact.
 
     `claims`: what may be compared; witnesses agree where all that claim anything share a claim.
@@ -23,8 +22,7 @@ class Cell:
     unknown: bool = False
 
 
-@dataclass(frozen=True)
-class Fact:
+class Fact(NamedTuple):
     """A row: the fact and a cell for each column."""
 
     name: str
@@ -60,7 +58,7 @@ def testimony(endpoint: Json) -> Testimony:
         if of_session is _login_before:
             # Dovecot takes a connection from its own address for secured, whatever crosses it:
             # https://doc.dovecot.org/2.3/settings/core/#core_setting-disable_plaintext_auth
-            inside = replace(inside, claims=frozenset())
+            inside = inside._replace(claims=frozenset())
         rows.append((name, [configured(endpoint["configured"]), inside, Cell(), *outside]))
     titles = ["configured", "running", "filtered"]
     columns = _together(list(zip(*(cells for _, cells in rows), strict=True))[len(titles) :])

@@ -19,7 +19,7 @@ from mailwitness.policy.audit import Audit, Judged
 from mailwitness.policy.engine import Finding, worst_first
 from mailwitness.policy.outcome import Outcome, Severity
 from mailwitness.policy.waiver import Waiver
-from mailwitness.report.spool import Entry, Spool, entry
+from mailwitness.report.spool import Entry, Spool
 from mailwitness.report.spread import spread
 from mailwitness.report.worklist import roots
 from mailwitness.resolver.offer import Offer
@@ -68,7 +68,7 @@ def build(
         "tool": {"name": "mailwitness", "version": __version__},
     }
     used: set[Waiver] = set()
-    for host, borne_by in watched(spread(partial(_judged, audit, head, finish), plans)):
+    for host, borne_by in watched(spread(partial(_judged, audit, head, hosts, finish), plans)):
         hosts.append(host)
         used |= borne_by
     states = audit.states(used)
@@ -77,7 +77,7 @@ def build(
         more = [_finding(each) for each in audit.of_waivers(plans[number], states)]
         found = hosts[number]
         found["findings"] += more
-        hosts[number] = entry(_in_order(found))
+        hosts[number] = hosts.write(_in_order(found))
     if finish:
         for _ in spread(lambda number: finish(head, hosts[number]), named):
             pass
@@ -96,13 +96,15 @@ def build(
     }
 
 
-def _judged(audit: Audit, head: Json, finish: Finish | None, plan: PlannedHost) -> _Done:
+def _judged(
+    audit: Audit, head: Json, hosts: Spool, finish: Finish | None, plan: PlannedHost
+) -> _Done:
     judged = audit.judge(plan)
     host = _host(judged)
     final = not audit.are_named(plan)  # else what there is to say is known when all hosts are
     if final:
         host["findings"] += [_finding(each) for each in audit.of_waivers(plan, ())]
-    done = entry(_in_order(host))
+    done = hosts.write(_in_order(host))
     if final and finish:
         finish(head, host)
     return done, {each.waiver for each in judged.findings if each.waiver}
@@ -285,7 +287,7 @@ def _on_disk(file: CertificateOnDisk) -> Json:
     return {
         "path": file.path,
         "modified_at": _or_missing(file.modified_at),
-        "certificate": _missing(leaf) if isinstance(leaf, Missing) else leaf.summary(),
+        "certificate": _missing(leaf) if isinstance(leaf, Missing) else leaf.summary,
     }
 
 
@@ -454,7 +456,7 @@ def _lines(said: Any) -> Any:
 
 def _certificate(pem: str | Missing) -> Json:
     certificate = pem if isinstance(pem, Missing) else parse(pem)
-    return _missing(certificate) if isinstance(certificate, Missing) else certificate.summary()
+    return _missing(certificate) if isinstance(certificate, Missing) else certificate.summary
 
 
 def _or_missing(value: Any) -> Any:

@@ -6,6 +6,7 @@ text of the fleet as a whole is kept, `brief`.
 
 import contextlib
 import json
+import multiprocessing
 import os
 import tempfile
 from collections.abc import Iterator
@@ -22,42 +23,47 @@ from mailwitness.report.plots import sessions
 
 Json = dict[str, Any]
 
-# What the program's own words have beside ASCII; and the one control that JSON lets stand.
-_OWN_SIGNS = {sign.encode(): json.dumps(sign).strip('"').encode() for sign in "§…"}
-_DELETE = b"\x7f"
+_DELETE = b"\x7f"  # the one control that JSON lets stand
 _SAID = itemgetter("check", "endpoint", "outcome", "severity", "title")
 # What failures have of their checks, as hosts have it in common.
 _OF_CHECKS = ("rationale", "remedies")
+_FAILED = frozenset((Outcome.FAIL.value, Outcome.ERROR.value))
 
 
 class Entry(NamedTuple):
-    """A host on its way into a report, as one process hands it to another."""
+    """A host that is written, as the process that did so hands it to the one with the report."""
 
-    text: str  # as it stands in report.json
+    place: tuple[int, int]  # offset and length
     essence: Json  # what becomes of it in memory, with what hosts have in common as text
 
 
-def entry(host: Json) -> Entry:
-    """Of a host of report.json, with what is too long for reading cut in it."""
+def readable(host: Json) -> str:
+    """A host as it stands in report.json, with what is too long for reading cut in it."""
     text = compact(host)
     if _may_be_too_long(text):
         _cut(host)
         text = compact(host)
-    return Entry(text, _essence(host))
+    return text
 
 
 def _may_be_too_long(text: str) -> bool:
     """Whether a text in this JSON may be; to look at each of them would take far longer.
 
     One that is too long fills a window of half its length from end to end, with no quotation mark
-    in it but escaped ones.
+    in it but those behind a backslash.
     """
-    bare = text.replace("\\\\", "  ").replace('\\"', "  ")
     window = LONGEST // 2
-    return any(
-        bare.find('"', start, start + window) < 0
-        for start in range(0, len(bare) - window + 1, window)
+    return not all(
+        _holds_quotation_mark(text, start, start + window)
+        for start in range(0, len(text) - window + 1, window)
     )
+
+
+def _holds_quotation_mark(text: str, start: int, end: int) -> bool:
+    at = text.find('"', start, end)
+    while at > 0 and text[at - 1] == "\\":
+        at = text.find('"', at + 1, end)
+    return at >= 0
 
 
 def _cut(value: Any) -> None:
@@ -75,9 +81,10 @@ class Spool:
 
     def __init__(self, folder: Path | None = None) -> None:
         self.brief: list[Json] = []
-        self._places: list[tuple[int, int]] = []  # offset and length
-        # Not buffered: processes that are forked share it.
+        self._places: list[tuple[int, int]] = []
+        # Not buffered: processes that are forked share it, and each writes what it has judged.
         self._file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115 - by __exit__
+        self._writing = multiprocessing.get_context("fork").Lock()
 
     def __enter__(self) -> Self:
         return self
@@ -85,21 +92,24 @@ class Spool:
     def __exit__(self, *_: object) -> None:
         self._file.close()
 
+    def write(self, host: Json) -> Entry:
+        """Put one into the file, in whatever process; it is none of these until it is appended."""
+        text = memoryview(readable(host).encode("ascii"))
+        length = len(text)
+        with self._writing:
+            offset = self._file.seek(0, os.SEEK_END)
+            while text:
+                text = text[self._file.write(text) :]
+        return Entry((offset, length), _essence(host))
+
     def append(self, host: Entry) -> None:
         """One more."""
-        self._places.append(self._written(host))
+        self._places.append(host.place)
         self.brief.append(_brief(host.essence))
 
     def __setitem__(self, at: int, host: Entry) -> None:
-        self._places[at] = self._written(host)
+        self._places[at] = host.place
         self.brief[at] = _brief(host.essence)
-
-    def _written(self, host: Entry) -> tuple[int, int]:
-        text = host.text.encode("ascii")
-        place = self._file.seek(0, 2), len(text)
-        while text:
-            text = text[self._file.write(text) :]
-        return place
 
     def text(self, at: int) -> str:
         """One of them as it stands in report.json."""
@@ -137,12 +147,19 @@ def texts(hosts: list[Json] | Spool) -> Iterator[str]:
 def compact(value: Any) -> str:
     """JSON without blanks, in ASCII."""
     with contextlib.suppress(TypeError):  # numbers of more than 64 bits, which evidence may hold
-        text = orjson.dumps(value)
-        for sign, escaped in _OWN_SIGNS.items():
-            text = text.replace(sign, escaped)
+        text = _escaped(orjson.dumps(value))
         if text.isascii() and _DELETE not in text:
             return text.decode("ascii")
     return json.dumps(value, ensure_ascii=True, separators=(",", ":"))
+
+
+def _escaped(text: bytes) -> bytes:
+    """What the program's own words have beside ASCII, § and …; of others something is left."""
+    if b"\xe2" in text:
+        text = text.replace("…".encode(), rb"\u2026")
+    # § is C2 A7, and no other sign is made of these two alone. To look for one byte at a time is
+    # many times faster than for both.
+    return text.replace(b"\xc2", b"\\").replace(b"\xa7", b"u00a7")
 
 
 def _essence(host: Json) -> Json:
@@ -174,7 +191,7 @@ def _answered(finding: Json) -> tuple[tuple[str, ...], Json, str]:
     own, common = {}, "{}"
     if finding["causes"]:
         own["causes"] = finding["causes"]
-    if finding["outcome"] in (Outcome.FAIL, Outcome.ERROR):
+    if finding["outcome"] in _FAILED:
         own["detail"] = finding["detail"]
         common = compact({name: finding[name] for name in _OF_CHECKS})
     return _SAID(finding), own, common

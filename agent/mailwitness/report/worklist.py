@@ -4,11 +4,14 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from mailwitness.policy.outcome import Outcome, Severity
 
 BROKEN = Outcome.ERROR.value  # a check that broke is none of the severities, and comes first
+# Members of an enumeration are slow to come by, and a fleet has a million findings.
+_FAIL = Outcome.FAIL.value
+_FAILED = frozenset((_FAIL, BROKEN))
 _ORDER = (BROKEN, *(level.value for level in Severity))
 _RANKS = {word: rank for rank, word in enumerate(_ORDER)}
 _COUNTED = (*_ORDER, Outcome.WAIVED, Outcome.ACCEPTED, Outcome.NOT_ASSESSED)
@@ -72,8 +75,8 @@ def rank(word: str) -> int:
 
 def word(finding: dict[str, Any]) -> str:
     """What a reader is to see first of a finding: the severity of a failure, else the outcome."""
-    failed = finding["outcome"] == Outcome.FAIL
-    said: str = finding["severity"] if failed else finding["outcome"]
+    outcome: str = finding["outcome"]
+    said: str = finding["severity"] if outcome == _FAIL else outcome
     return said
 
 
@@ -84,7 +87,7 @@ def tasks(host: dict[str, Any]) -> list[Task]:
     """
     by_check: dict[str, list[dict[str, Any]]] = {}
     for finding in roots(host):
-        if finding["outcome"] in (Outcome.FAIL, Outcome.ERROR):
+        if finding["outcome"] in _FAILED:
             by_check.setdefault(finding["check"], []).append(finding)
     found = []
     for check, alike in by_check.items():
@@ -99,8 +102,7 @@ def tally(host: dict[str, Any]) -> list[tuple[str, int]]:
     return [(str(each), counts[each]) for each in _COUNTED if counts[each]]
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(NamedTuple):
     """What a check says that is no failure, and of how many endpoints it says the same."""
 
     outcome: str
