@@ -77,6 +77,14 @@ class TestRoundTrip:
     def test_missing_is_an_object_with_its_reason(self) -> None:
         assert as_json(HOST)["packet_filter"]["ip6tables"] == {"missing": "not permitted"}
 
+    def test_a_kind_of_missing_is_none_of_its_own_in_json(self) -> None:
+        class NoEnd(Missing):
+            pass
+
+        assert encode({"dovecot": NoEnd("no end within 10 s")}) == {
+            "dovecot": {"missing": "no end within 10 s"}
+        }
+
     def test_either_of_two_kinds_is_taken_by_its_schema(self) -> None:
         assert loads(dumps(FAILURE), HostEvidence, Failure) == FAILURE
         assert loads(dumps(HOST), HostEvidence, Failure) == HOST

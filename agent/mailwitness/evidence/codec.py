@@ -111,7 +111,7 @@ def encode(value: Any) -> Any:
 @cache
 def _encoder(kind: Any) -> Callable[[Any], Any]:
     """What encodes values of the type: made once, as for decoding."""
-    if kind is Missing:
+    if issubclass(kind, Missing):  # as some reasons are of kinds of their own
         return lambda value: {"missing": value.reason}
     if is_dataclass(kind):
         names = tuple(field.name for field in fields(kind))
