@@ -16,7 +16,13 @@ from mailwitness.evidence.missing import Missing
 from mailwitness.evidence.probe import Capabilities, Protocol, Reach, Starttls, TlsMode, VersionName
 from mailwitness.probe.allowance import Allowance
 from mailwitness.probe.answer import NUMBERS, Alert, ServerHello
-from mailwitness.probe.channel import Channel, ChannelError, ClosedError, NotReachedError
+from mailwitness.probe.channel import (
+    Channel,
+    ChannelError,
+    ClosedError,
+    NotReachedError,
+    SilentError,
+)
 from mailwitness.probe.conversations import (
     BeforeHelloError,
     Conversations,
@@ -37,6 +43,7 @@ _FINITE_FIELD = ("TLS_DHE_", "TLS_DH_anon_")
 _ECDSA = ("TLS_ECDHE_ECDSA_",)
 
 _T = TypeVar("_T")
+_A = TypeVar("_A")
 Told = Union[_T, ChannelError, NotReachedError]
 Say = Callable[[Channel], Awaitable[_T]]  # a hello, and what is answered to it
 
@@ -142,18 +149,29 @@ class Questions:
         if self.tls == "starttls":
             told, answers = await asyncio.gather(self.ask_together(others), self.ask_all(newest))
             return told, answers
+
+        async def others_again(places: list[int]) -> list[Told[_T]]:
+            return await self.ask_together([others[at] for at in places])
+
+        async def newest_again(places: list[int]) -> list[Answer]:
+            return await self.ask_all(newest[at] for at in places)
+
         begun = time.monotonic()
-        found = await self._let_in(others, newest)
-        if found is None:
+        if self.works or self.endpoint.depth == "versions":
+            found = await self._let_in(others, newest)
+            if found is None:
+                answers = await self._one_after_the_other(newest, begun)
+                found = await self.ask_together(others), answers
+            told, answers = found
+            return told, await self._proven(answers, newest_again)  # they had no control
+        # Not even a handshake of the local library came about: a control may never be answered.
+        told, answers = await asyncio.gather(self._answers(others), self.ask_all(newest))
+        if not self._by_control and any(isinstance(one, ClosedError) for one in answers):
             answers = await self._one_after_the_other(newest, begun)
-            found = await self.ask_together(others), answers
-        told, answers = found
-        if self._by_control:  # nothing was a control of theirs
-            closed = [at for at, answer in enumerate(answers) if isinstance(answer, ClosedError)]
-            again = await self.ask_all(newest[at] for at in closed)
-            for at, answer in zip(closed, again):
-                answers[at] = answer
-        return told, answers
+        return (
+            await self._proven(told, others_again),
+            await self._proven(answers, newest_again),
+        )
 
     async def _one_after_the_other(self, newest: Sequence[Offer], begun: float) -> list[Answer]:
         """Where none was answered of those that were asked together, at `begun`."""
@@ -178,13 +196,12 @@ class Questions:
     async def ask_together(self, says: Sequence[Say[_T]]) -> list[Told[_T]]:
         """Several at once; who closes then refuses, unless no hello was ever answered here."""
         if not (self._by_control and self._closes):
-            told = list(await asyncio.gather(*(self.answer(say) for say in says)))
-            closed = [at for at, one in enumerate(told) if isinstance(one, ClosedError)]
-            if self._by_control and closed:
-                for at, one in zip(closed, await self.ask_together([says[at] for at in closed])):
-                    told[at] = one
-            return told
-        told = []
+
+            async def again(places: list[int]) -> list[Told[_T]]:
+                return await self.ask_together([says[at] for at in places])
+
+            return await self._proven(await self._answers(says), again)
+        told: list[Told[_T]] = []
         for _ in range(_TRIES):
             while len(told) < len(says):
                 found = await self._proved(says[len(told) :])
@@ -195,6 +212,20 @@ class Questions:
                 break
         away = TurnedAwayError("turned away: closed before any answer, as every hello was then")
         return [*told, *[away] * (len(says) - len(told))]
+
+    async def _answers(self, says: Sequence[Say[_T]]) -> list[Told[_T]]:
+        return list(await asyncio.gather(*(self.answer(say) for say in says)))
+
+    async def _proven(
+        self, told: Sequence[_A], again: Callable[[list[int]], Awaitable[list[_A]]]
+    ) -> list[_A]:
+        """The same where what was closed is asked again, if there is a control by now."""
+        proven = list(told)
+        closed = [at for at, one in enumerate(told) if isinstance(one, ClosedError)]
+        if self._by_control and closed:
+            for at, one in zip(closed, await again(closed)):
+                proven[at] = one
+        return proven
 
     async def answer(self, say: Say[_T]) -> Told[_T]:
         """What is said to one hello, on a connection of its own; a closing may mean anything."""
@@ -337,10 +368,13 @@ class Questions:
                         for end, offer in zip(ends[len(says) :], controls)
                     )
                 )
-                if any(isinstance(answer, (ServerHello, Alert)) for answer in answers):
+                heard = any(isinstance(answer, (ServerHello, Alert)) for answer in answers)
+                if heard or all(isinstance(answer, SilentError) for answer in answers):
                     told = await asyncio.gather(
                         *(self._said(end, say) for end, say in zip(ends, says))
                     )
+                    if not heard:  # who turns clients away closes: there is nothing to wait for
+                        return [_doubted(one) for one in told], list(answers)
                     if not any(isinstance(one, BusyError) for one in told):
                         self._pace.taken()
                         return list(told), list(answers)
@@ -361,6 +395,15 @@ class Questions:
             return self._heard(await say(channel))
         except ChannelError as error:
             return self._heard(error)
+
+
+def _doubted(told: Told[_T]) -> Told[_T]:
+    """Where no control has proved what a closing is."""
+    return (
+        ChannelError(f"{told}, with no answer to any hello")
+        if isinstance(told, ClosedError)
+        else told
+    )
 
 
 def failed_later(answer: object) -> bool:
