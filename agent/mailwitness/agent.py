@@ -72,9 +72,9 @@ def _parser() -> argparse.ArgumentParser:
         "--depth",
         choices=DEPTHS,
         default="full",
-        help="versions: which of them are accepted, by six or seven connections to a port; brief: "
+        help="versions: which of them are accepted, by six to nine connections to a port; brief: "
         "chains and capabilities, too, by two or three more; full (the default): all that can be "
-        "negotiated, by fifty and more",
+        "negotiated, by sixty and more",
     )
     for command in (inspect, probe):
         command.add_argument(

@@ -29,6 +29,16 @@ from mailwitness.probe.sslv2 import SSLV2, HelloOfSslv2, say_hello_of_sslv2
 PATIENT = Limits(connect=2, greeting=5, read=5, endpoint=20, pause=0.01, paused=0.3)
 HASTY = Limits(connect=0.5, greeting=0.5, read=0.4, endpoint=2, pause=0.01, paused=0.1, lingering=0)
 
+# What a server of TLS 1.2 and 1.3 accepts.
+NEW_ALONE = {
+    "SSLv2": False,
+    "SSLv3": False,
+    "TLSv1": False,
+    "TLSv1.1": False,
+    "TLSv1.2": True,
+    "TLSv1.3": True,
+}
+
 
 def usual(monkeypatch: pytest.MonkeyPatch, port: int, protocol: Protocol, tls: TlsMode) -> None:
     monkeypatch.setitem(module._USUAL, port, (protocol, tls))

@@ -14,17 +14,9 @@ from mailwitness.probe.limits import Limits
 from mailwitness.probe.pace import Pace
 from mailwitness.probe.run import probe
 from mailwitness.probe.targets import Target
-from tests.probe.looking import PATIENT, look, session_of, usual, versions_of
+from tests.probe.looking import NEW_ALONE, PATIENT, look, session_of, usual, versions_of
 from tests.probe.scripted import Peer, Script, context, serving, with_starttls, with_tls
 
-NEW_ALONE = {
-    "SSLv2": False,
-    "SSLv3": False,
-    "TLSv1": False,
-    "TLSv1.1": False,
-    "TLSv1.2": True,
-    "TLSv1.3": True,
-}
 AWAY: dict[Protocol, bytes] = {
     "smtp": b"421 4.7.0 mail Error: too many connections from 192.0.2.1\r\n",
     "imap": b"* BYE Too many connections\r\n",

@@ -13,7 +13,7 @@ import pytest
 from mailwitness.evidence.missing import Missing
 from mailwitness.evidence.probe import Protocol, Starttls, TlsMode
 from mailwitness.probe.conversations import Depth
-from tests.probe.looking import PATIENT, look, session_of, usual, versions_of
+from tests.probe.looking import NEW_ALONE, PATIENT, look, session_of, usual, versions_of
 from tests.probe.scripted import (
     GREETING,
     Peer,
@@ -27,14 +27,6 @@ from tests.probe.scripted import (
 )
 
 V = ssl.TLSVersion
-NEW_ALONE = {
-    "SSLv2": False,
-    "SSLv3": False,
-    "TLSv1": False,
-    "TLSv1.1": False,
-    "TLSv1.2": True,
-    "TLSv1.3": True,
-}
 NOT_ASKED = Missing("not asked for: a look at versions alone")
 _DHE = 0x009E  # TLS_DHE_RSA_WITH_AES_128_GCM_SHA256, of every offer that is not spared it
 

@@ -79,9 +79,9 @@ def add(commands: Any) -> None:
         "--depth",
         choices=DEPTHS,
         default="full",
-        help="versions: which versions of TLS are accepted, by six or seven connections to a port; "
+        help="versions: which versions of TLS are accepted, by six to nine connections to a port; "
         "brief: certificates and logins, too, by two or three more; full (the default): all that "
-        "can be negotiated, by fifty and more. What is not asked for is not assessed",
+        "can be negotiated, by sixty and more. What is not asked for is not assessed",
     )
     look.add_argument(
         "--trust-store",
