@@ -267,10 +267,16 @@ class Network:
         """
         return self._never[family]
 
+    def perhaps_own(self, family: int) -> IntervalSet:
+        """What would be the host's, too, if it forwarded, where that is not known."""
+        if family == V4 or self.forwards is not None:
+            return NOTHING
+        return self._lowest_addresses(V6) - self._never[V6]
+
     @cached_property
     def _never(self) -> dict[int, IntervalSet]:
         # A router has the lowest address of each of its networks, too (RFC 4291, 2.6.1).
-        anycast = self._lowest_addresses(V6) if self.forwards is not False else NOTHING
+        anycast = self._lowest_addresses(V6) if self.forwards else NOTHING
         return {V4: MARTIANS_4 | self.own(V4), V6: MARTIANS_6 | self.own(V6) | anycast}
 
 

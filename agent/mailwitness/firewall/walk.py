@@ -135,7 +135,9 @@ class Walk:
             # ip6_rcv_core(); for IPv4 the routing decides, see _route().
             self._block(clients - refused, "an address that only the host itself can ask")
             return
-        flows = self._arrive({syn: Remainder(clients - refused)})
+        perhaps = self._network.perhaps_own(syn.family)
+        self._give_up(clients & perhaps, "whether the host forwards is not known", Layer.ROUTING)
+        flows = self._arrive({syn: Remainder(clients - refused - perhaps)})
         here: Flows = {}
         through: Flows = {}
         for packet, rest in flows.items():
