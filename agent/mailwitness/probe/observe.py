@@ -22,7 +22,6 @@ from mailwitness.evidence.probe import (
 )
 from mailwitness.evidence.services import SERVICES
 from mailwitness.probe.allowance import Allowance
-from mailwitness.probe.answer import ServerHello
 from mailwitness.probe.chains import chains_by_key, chains_by_name
 from mailwitness.probe.channel import (
     Channel,
@@ -39,7 +38,7 @@ from mailwitness.probe.handshake import chain_of, served_chain, shake_hands
 from mailwitness.probe.injection import inject
 from mailwitness.probe.limits import DEFAULT_LIMITS, Limits
 from mailwitness.probe.questions import Questions
-from mailwitness.probe.versions import ask_versions, note_keys
+from mailwitness.probe.versions import ask_versions, chosen, note_keys
 
 _USUAL = {port: (service.protocol, service.tls) for port, service in SERVICES.items()}
 _RECOGNISED: dict[bytes, Protocol] = {b"* ": "imap", b"+OK": "pop3", b"220": "smtp"}
@@ -109,7 +108,7 @@ async def _session(questions: Questions) -> Session:
     note_keys(questions, map(ssl.PEM_cert_to_DER_cert, leaves))
     questions.works = bool(first.chains)
     versions, answers = await ask_versions(questions)
-    if not first.chains and not _chosen(answers):
+    if not first.chains and not chosen(answers):
         first = await _unless_clear_text(questions, first)
     chains = await chains_by_name(questions, answers, first.chains[0] if first.chains else None)
     brief = dataclasses.replace(first, versions=versions, chains=chains)
@@ -141,7 +140,7 @@ async def _versions_alone(questions: Questions) -> Session:
     )
     if opening is not None and opening.starttls.state != "ready":
         return _plain(opening.greeting, opening.capabilities, opening.starttls)
-    return session if _chosen(answers) else await _unless_clear_text(questions, session)
+    return session if chosen(answers) else await _unless_clear_text(questions, session)
 
 
 async def _in_full(
@@ -196,10 +195,6 @@ async def _unless_it_speaks_tls(questions: Questions) -> None:
     except (ChannelError, NotReachedError):
         return
     raise ChannelError("TLS from the first byte, where clear text is due") from None
-
-
-def _chosen(answers: Mapping[VersionName, Answer]) -> bool:
-    return any(isinstance(answer, ServerHello) for answer in answers.values())
 
 
 async def _unless_clear_text(questions: Questions, first: Session) -> Session:

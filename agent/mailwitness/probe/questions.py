@@ -165,7 +165,9 @@ class Questions:
             told, answers = found
             return told, await self._proven(answers, newest_again)  # they had no control
         # Not even a handshake of the local library came about: a control may never be answered.
-        told, answers = await asyncio.gather(self._answers(others), self.ask_all(newest))
+        told, answers = await asyncio.gather(
+            self._answers(others), self._answers([self.hello(offer) for offer in newest])
+        )
         if not self._by_control and any(isinstance(one, ClosedError) for one in answers):
             answers = await self._one_after_the_other(newest, begun)
         return (

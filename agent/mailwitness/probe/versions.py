@@ -33,12 +33,17 @@ async def ask_versions(
     answers: dict[VersionName, Answer] = {**dict(zip(_OLDER, older)), **dict(zip(_NEWEST, newest))}
     note_keys(questions, (leaf for answer in answers.values() for leaf in _leaf(answer)))
     answers.update(await _unspoilt(questions, answers, older[len(_OLDER) :]))
-    works = any(isinstance(answer, ServerHello) for answer in answers.values())
+    works = chosen(answers)
     versions = (
         judge("SSLv2", oldest, works=works),
         *(judge(version, answer, works=works) for version, answer in answers.items()),
     )
     return versions, answers
+
+
+def chosen(answers: Mapping[VersionName, Answer]) -> bool:
+    """Whether the server has answered any hello by a choice."""
+    return any(isinstance(answer, ServerHello) for answer in answers.values())
 
 
 def note_keys(questions: Questions, leaves: Iterable[bytes]) -> None:
