@@ -28,6 +28,8 @@ AskAll = Callable[[Iterable[Offer]], Awaitable[list[Answer]]]  # several, side b
 
 _ELLIPTIC = ("TLS_ECDHE_", "TLS_ECDH_anon_")
 _SIGNED = ("TLS_ECDHE_", "TLS_DHE_")
+# How the signatures of TLS 1.3 begin, by the key (RFC 8446 §4.2.3); none of the others is due there.
+_KEYS = ("ecdsa_secp", "ed", "rsa_pss_rsae_", "rsa_pss_pss_", "")
 
 
 async def negotiation(
@@ -38,13 +40,10 @@ async def negotiation(
     suites = [_suites(ask, version, first) for version, first in accepted.items()]
     groups = list(_groups(ask, accepted))
     signatures = [_signatures(ask)] if "TLSv1.2" in accepted else []
+    if "TLSv1.3" in accepted:
+        signatures.append(_UnseenSearch(ask, ask_all, accepted["TLSv1.3"]))
     searches = [*suites, *groups, *signatures]
     await asyncio.gather(*(search.run() for search in searches))
-    if "TLSv1.3" in accepted:
-        hidden = _signatures_of_tls_1_3(ask, groups[-1].numbers)
-        await hidden.by_halves(ask_all)
-        signatures.append(hidden)
-        searches.append(hidden)
     if any(isinstance(search.end, ClosedError) for search in searches):
         # Dovecot refuses by closing. A server that is overrun closes, too, but then it does not
         # answer what it answered before.
@@ -124,20 +123,6 @@ def _signatures(ask: Ask) -> "_Search":
         SIGNATURES,
         lambda numbers: dataclasses.replace(base, signatures=numbers),
         lambda answer: answer.signature,
-    )
-
-
-def _signatures_of_tls_1_3(ask: Ask, groups: Iterable[int]) -> "_UnseenSearch":
-    shared = next((number for number in groups if number in SHARES), None)
-    base = everything("TLSv1.3")
-    if shared is not None:
-        base = dataclasses.replace(base, groups=(shared,), shared=shared)
-    return _UnseenSearch(
-        ask,
-        "TLSv1.3",
-        SIGNATURES,
-        lambda numbers: dataclasses.replace(base, signatures=numbers),
-        lambda _: None,
     )
 
 
@@ -255,18 +240,32 @@ class _GroupSearch(_Search):
 
 
 class _UnseenSearch(_Search):
-    """Where the choice is encrypted: what the server can do at all, by halves.
+    """Signatures of TLS 1.3, where the choice is encrypted: what the server can make at all.
 
     One that can sign with nothing of an offer refuses it in clear (RFC 8446 §4.4.2.2), but only
-    where the hello has a key share that it takes.
+    where the hello has a key share that it takes. What one key may sign with is asked together,
+    then each of what is not refused by itself.
     """
 
-    async def by_halves(self, ask_all: AskAll) -> None:
+    def __init__(self, ask: Ask, ask_all: AskAll, first: ServerHello) -> None:
+        self._base = everything("TLSv1.3")
+        self._ask_all = ask_all
+        super().__init__(
+            ask,
+            "TLSv1.3",
+            SIGNATURES,
+            lambda numbers: dataclasses.replace(self._base, signatures=numbers),
+            lambda _: None,
+            first,
+        )
+
+    async def run(self) -> None:
+        await self._share()
         ends: list[Union[str, Missing, ClosedError]] = ["nothing is left to offer"]
-        halves = [tuple(self._names)]
-        while halves:
-            asked, halves = halves, []
-            answers = await ask_all(map(self._offer, asked))
+        together = self._by_key()
+        while together:
+            asked, together = together, []
+            answers = await self._ask_all(map(self._offer, asked))
             for numbers, answer in zip(asked, answers):
                 if not isinstance(answer, ServerHello):
                     end = self._take(answer, numbers, ())
@@ -277,8 +276,26 @@ class _UnseenSearch(_Search):
                 elif len(numbers) == 1:
                     self.numbers += numbers
                 else:
-                    middle = len(numbers) // 2
-                    halves += [numbers[:middle], numbers[middle:]]
+                    together += [(number,) for number in numbers]
         self.numbers.sort(key=list(self._names).index)
         # One that is not known leaves the rest unknown; then a closing, which `settle` is to judge.
         self.end = min(reversed(ends), key=lambda end: (Missing, ClosedError, str).index(type(end)))
+
+    async def _share(self) -> None:
+        """Have a share of a group that the server takes in all hellos, if there is one."""
+        answer: Answer
+        assert self._first is not None
+        answer = self._first
+        if answer.group not in SHARES:
+            answer = await self._ask(dataclasses.replace(self._base, groups=tuple(SHARES)))
+        if isinstance(answer, ServerHello) and answer.group in SHARES:
+            group = answer.group
+            self._base = dataclasses.replace(self._base, groups=(group,), shared=group)
+
+    def _by_key(self) -> list[tuple[int, ...]]:
+        """All numbers, together what one kind of key signs with."""
+        kinds: dict[str, list[int]] = {}
+        for number, name in self._names.items():
+            kind = next(kind for kind in _KEYS if name.startswith(kind))
+            kinds.setdefault(kind, []).append(number)
+        return [tuple(numbers) for numbers in kinds.values()]

@@ -58,13 +58,15 @@ async def _fallback(
     if len(accepted) < 2:  # noqa: PLR2004
         return None
     version = list(accepted)[-2]
-    answer = await ask(dataclasses.replace(everything(version), fallback=True))
+    # Nothing but what it chose before: no other choice can make this fail.
+    known = dataclasses.replace(everything(version), suites=(accepted[version].suite,))
+    answer = await ask(dataclasses.replace(known, fallback=True))
     if isinstance(answer, ServerHello):
         return False
     if isinstance(answer, Alert):
         return answer.number == _INAPPROPRIATE_FALLBACK or Missing(answer.proof)
     if isinstance(answer, ClosedError):  # so Dovecot refuses, unless it has had enough of us
-        control = await ask(everything(version))
+        control = await ask(known)
         if isinstance(control, ServerHello):
             return True
     return Missing(str(answer))

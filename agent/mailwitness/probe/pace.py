@@ -21,6 +21,8 @@ class Pace:
         self._at_once = limits.connections_per_host
         self._open = 0
         self._freed = asyncio.Event()
+        # Who waits for several would wait for as long as others come for one.
+        self._first_in_line = asyncio.Lock()
         self._in_a_row = 0  # pauses since a connection was taken
         self._paused_at = 0.0
         self._resumes_at = 0.0
@@ -36,16 +38,17 @@ class Pace:
     @contextlib.asynccontextmanager
     async def turns(self, count: int) -> AsyncIterator[None]:
         """Wait for leave to open so many connections together: `at_once` of them at most."""
-        while True:
-            wait = self._resumes_at - time.monotonic()
-            if wait > 0 and not self.gave_up:
-                await asyncio.sleep(wait)
-            elif self._open and self._open + count > self._at_once:
-                self._freed.clear()
-                await self._freed.wait()
-            else:
-                break
-        self._open += count
+        async with self._first_in_line:
+            while True:
+                wait = self._resumes_at - time.monotonic()
+                if wait > 0 and not self.gave_up:
+                    await asyncio.sleep(wait)
+                elif self._open and self._open + count > self._at_once:
+                    self._freed.clear()
+                    await self._freed.wait()
+                else:
+                    break
+            self._open += count
         try:
             yield
         finally:
