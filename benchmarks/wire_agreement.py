@@ -38,7 +38,7 @@ from benchmarks.old_servers import OLD_SERVERS, serving_old
 from benchmarks.wire_peers import Answers, Peer, Place, sslyze, testssl
 from benchmarks.wire_speed import starttls
 from mailwitness.evidence.probe import VERSIONS, Protocol, TlsMode, VersionName
-from mailwitness.probe.enumeration import Answer, accepted_among
+from mailwitness.probe.answer import Answer, accepted_among
 from mailwitness.probe.hello import everything, with_suites
 from mailwitness.probe.limits import DEFAULT_LIMITS
 from mailwitness.probe.questions import failed_later

@@ -11,7 +11,7 @@ import pytest
 
 from mailwitness import outside
 from mailwitness.evidence.missing import Missing
-from mailwitness.evidence.run import DEFAULT_PORTS
+from mailwitness.evidence.services import DEFAULT_PORTS
 from mailwitness.outside import Given, TargetError, plan, read_file
 
 NOTHING = Given((), (), None)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Optional
 
 from mailwitness import __version__
 from mailwitness.evidence.codec import dumps
-from mailwitness.evidence.run import DEFAULT_PORTS
+from mailwitness.evidence.services import DEFAULT_PORTS
 from mailwitness.probe.conversations import DEPTHS, Endpoint
 from mailwitness.probe.limits import DEFAULT_LIMITS
 from mailwitness.probe.observe import observe

@@ -10,7 +10,8 @@ from dns.rdtypes.ANY.MX import MX
 
 from mailwitness.evidence.missing import Missing
 from mailwitness.evidence.names import client_names
-from mailwitness.evidence.run import DEFAULT_PORTS, PlannedHost
+from mailwitness.evidence.run import PlannedHost
+from mailwitness.evidence.services import DEFAULT_PORTS
 from mailwitness.probe.targets import parse
 
 _MX = "mx:"

@@ -17,9 +17,9 @@ from mailwitness.evidence.probe import (
     VersionName,
 )
 from mailwitness.probe import observe as module
-from mailwitness.probe.answer import NUMBERS
+from mailwitness.probe.answer import NUMBERS, Answer
 from mailwitness.probe.conversations import Conversations, Depth, Endpoint, Places
-from mailwitness.probe.enumeration import Answer, negotiation
+from mailwitness.probe.enumeration import negotiation
 from mailwitness.probe.hello import Offer, everything
 from mailwitness.probe.limits import Limits
 from mailwitness.probe.observe import observe

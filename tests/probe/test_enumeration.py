@@ -9,9 +9,9 @@ import pytest
 
 from mailwitness.evidence.missing import Missing
 from mailwitness.evidence.probe import Negotiation, Prime, TlsMode, VersionName
-from mailwitness.probe.answer import NUMBERS, Alert, ServerHello
+from mailwitness.probe.answer import NUMBERS, Alert, Answer, ServerHello
 from mailwitness.probe.channel import ClosedError, SilentError
-from mailwitness.probe.enumeration import Answer, negotiation
+from mailwitness.probe.enumeration import negotiation
 from mailwitness.probe.hello import Offer
 from tests.lab.certificates import OAKLEY_GROUP_2
 from tests.probe.looking import HASTY, Port, look, negotiated, session_of, usual

@@ -11,9 +11,8 @@ import pytest
 
 from mailwitness.evidence.missing import Missing
 from mailwitness.evidence.probe import Features, VersionName
-from mailwitness.probe.answer import Alert, ServerHello
+from mailwitness.probe.answer import Alert, Answer, ServerHello
 from mailwitness.probe.channel import Channel, ChannelError, ClosedError, SilentError
-from mailwitness.probe.enumeration import Answer
 from mailwitness.probe.features import features
 from mailwitness.probe.hello import Offer
 from mailwitness.probe.limits import Limits

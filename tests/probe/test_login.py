@@ -13,9 +13,8 @@ import pytest
 from mailwitness.evidence.codec import dumps
 from mailwitness.evidence.missing import Missing
 from mailwitness.evidence.probe import Login, LoginStep, Observation, Protocol, TlsMode
-from mailwitness.probe.login import Account, fingerprint
 from mailwitness.probe.run import Manner, probe
-from mailwitness.probe.targets import Target
+from mailwitness.probe.targets import Account, Target, fingerprint
 from tests.probe.looking import PATIENT, usual
 from tests.probe.scripted import GREETING, Peer, context, identity, serving
 

@@ -12,12 +12,12 @@ from mailwitness.cli.interface import UsageError, command, judging, pem, port
 from mailwitness.cli.judge import judged
 from mailwitness.evidence import folder
 from mailwitness.evidence.moment import now
-from mailwitness.evidence.run import CONTROLLER, DEFAULT_PORTS, Failure, Run
+from mailwitness.evidence.run import CONTROLLER, Failure, Run
+from mailwitness.evidence.services import DEFAULT_PORTS
 from mailwitness.outside import Given, plan, read_file
 from mailwitness.probe.conversations import DEPTHS
-from mailwitness.probe.login import Account, fingerprint
 from mailwitness.probe.run import Manner, probe
-from mailwitness.probe.targets import Target
+from mailwitness.probe.targets import Account, Target, fingerprint
 from mailwitness.progress import Progress
 
 _PROBE_HELP = """\

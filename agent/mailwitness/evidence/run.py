@@ -4,9 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal, Optional
 
 from mailwitness.evidence.codec import Document, Port
-from mailwitness.evidence.services import SERVICES
 
-DEFAULT_PORTS = tuple(SERVICES)
 CONTROLLER = "controller"  # the vantage that is always there
 
 

@@ -24,3 +24,4 @@ SERVICES = {
     993: Service("imaps", "imap", "implicit"),
     995: Service("pop3s", "pop3", "implicit"),
 }
+DEFAULT_PORTS = tuple(SERVICES)

@@ -9,12 +9,13 @@ from mailwitness.correlate.allowlist_file import allowlist
 from mailwitness.evidence import folder
 from mailwitness.evidence.missing import Missing
 from mailwitness.evidence.names import client_names
-from mailwitness.evidence.run import DEFAULT_PORTS, Allowlist, PlannedHost
+from mailwitness.evidence.run import Allowlist, PlannedHost
+from mailwitness.evidence.services import DEFAULT_PORTS
 from mailwitness.notify.contact import contacts
 from mailwitness.policy.profile import ProfileError
 from mailwitness.policy.waiver import WaiverError
 from mailwitness.policy.waiver import read as read_waivers
-from mailwitness.probe.login import fingerprint
+from mailwitness.probe.targets import fingerprint
 
 Variables = Mapping[str, Any]  # of one host, templates resolved
 

@@ -8,8 +8,8 @@ from mailwitness.evidence.probe import Login, Observation, Trusted
 from mailwitness.probe.allowance import Allowance
 from mailwitness.probe.channel import ChannelError, NotReachedError, UntrustedError
 from mailwitness.probe.conversations import Conversations, Endpoint
-from mailwitness.probe.login import LOGIN_PROTOCOLS, Account, Trust, log_in
-from mailwitness.probe.targets import Target
+from mailwitness.probe.login import LOGIN_PROTOCOLS, Trust, log_in
+from mailwitness.probe.targets import Account, Target
 
 _RELAY = 25  # where servers deliver and nobody logs in
 

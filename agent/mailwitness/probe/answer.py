@@ -2,12 +2,19 @@
 
 import contextlib
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Optional, Union
 
+from mailwitness.evidence.missing import Missing
 from mailwitness.evidence.probe import VersionName
-from mailwitness.probe.channel import Channel, ChannelError, ClosedError, FloodError
+from mailwitness.probe.channel import (
+    Channel,
+    ChannelError,
+    ClosedError,
+    FloodError,
+    NotReachedError,
+)
 from mailwitness.probe.suites import SUITES
 
 NUMBERS: dict[VersionName, int] = {
@@ -92,6 +99,24 @@ class Alert:
         """For the evidence."""
         said = f"alert {self.number} {_REFUSALS.get(self.number, '')}".rstrip()
         return said if self.after is None else f"{said} after {self.after.proof}"
+
+
+# To one hello, on a connection of its own.
+Answer = Union[ServerHello, Alert, ChannelError, NotReachedError]
+
+
+def accepted_among(answers: Mapping[VersionName, Answer]) -> dict[VersionName, ServerHello]:
+    """The versions that were asked for and chosen, the oldest first."""
+    return {
+        version: answer
+        for version, answer in answers.items()
+        if isinstance(answer, ServerHello) and answer.version == NUMBERS[version]
+    }
+
+
+def unanswered(answer: Union[Alert, ChannelError, NotReachedError]) -> Missing:
+    """That it was no choice, with what it was."""
+    return Missing(answer.proof if isinstance(answer, Alert) else str(answer))
 
 
 async def read_answer(channel: Channel) -> Union[ServerHello, Alert]:

@@ -8,9 +8,8 @@ from typing import Optional
 from mailwitness.evidence.missing import Missing
 from mailwitness.evidence.names import is_address
 from mailwitness.evidence.probe import Reach, ServedChain, Session, VersionName
-from mailwitness.probe.answer import Alert, ServerHello
+from mailwitness.probe.answer import Alert, Answer, ServerHello, accepted_among
 from mailwitness.probe.channel import Channel, ChannelError, NotReachedError
-from mailwitness.probe.enumeration import Answer, accepted_among
 from mailwitness.probe.handshake import chain_of, served_chain, shake_hands
 from mailwitness.probe.hello import everything, with_suites
 from mailwitness.probe.questions import Questions

@@ -10,8 +10,15 @@ from typing import Callable, Optional, Union
 
 from mailwitness.evidence.missing import Missing
 from mailwitness.evidence.probe import Enumerated, Negotiation, Order, Prime, VersionName
-from mailwitness.probe.answer import NUMBERS, Alert, ServerHello
-from mailwitness.probe.channel import ChannelError, ClosedError, NotReachedError
+from mailwitness.probe.answer import (
+    NUMBERS,
+    Alert,
+    Answer,
+    ServerHello,
+    accepted_among,
+    unanswered,
+)
+from mailwitness.probe.channel import ClosedError
 from mailwitness.probe.hello import Offer, everything, with_suites
 from mailwitness.probe.parameters import (
     CURVES_OF_CERTIFICATES,
@@ -22,13 +29,12 @@ from mailwitness.probe.parameters import (
 )
 from mailwitness.probe.suites import SUITES, SUITES_OF_TLS_1_3
 
-Answer = Union[ServerHello, Alert, ChannelError, NotReachedError]
 Ask = Callable[[Offer], Awaitable[Answer]]  # one hello on a connection of its own
 AskAll = Callable[[Iterable[Offer]], Awaitable[list[Answer]]]  # several, side by side
 
 _ELLIPTIC = ("TLS_ECDHE_", "TLS_ECDH_anon_")
 _SIGNED = ("TLS_ECDHE_", "TLS_DHE_")
-# How the signatures of TLS 1.3 begin, by the key (RFC 8446 §4.2.3); none of the others is due there.
+# How signatures of TLS 1.3 begin, by the key (RFC 8446 §4.2.3); none of the others is due there.
 _KEYS = ("ecdsa_secp", "ed", "rsa_pss_rsae_", "rsa_pss_pss_", "")
 
 
@@ -64,20 +70,6 @@ def _primes(answers: Iterable[ServerHello]) -> tuple[Prime, ...]:
         if answer.dh_bits is not None:
             suites.setdefault(answer.dh_bits, set()).add(SUITES[answer.suite])
     return tuple(Prime(bits, tuple(sorted(names))) for bits, names in sorted(suites.items()))
-
-
-def accepted_among(answers: Mapping[VersionName, Answer]) -> dict[VersionName, ServerHello]:
-    """The versions that were asked for and chosen, the oldest first."""
-    return {
-        version: answer
-        for version, answer in answers.items()
-        if isinstance(answer, ServerHello) and answer.version == NUMBERS[version]
-    }
-
-
-def unanswered(answer: Union[Alert, ChannelError, NotReachedError]) -> Missing:
-    """That it was no choice, with what it was."""
-    return Missing(answer.proof if isinstance(answer, Alert) else str(answer))
 
 
 def _suites(ask: Ask, version: VersionName, first: ServerHello) -> "_Search":

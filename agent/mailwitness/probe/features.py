@@ -6,9 +6,9 @@ from typing import Union
 
 from mailwitness.evidence.missing import Missing
 from mailwitness.evidence.probe import Features, VersionName
-from mailwitness.probe.answer import Alert, ServerHello
+from mailwitness.probe.answer import Alert, Answer, ServerHello, accepted_among, unanswered
 from mailwitness.probe.channel import ClosedError
-from mailwitness.probe.enumeration import Answer, Ask, accepted_among, unanswered
+from mailwitness.probe.enumeration import Ask
 from mailwitness.probe.hello import everything
 from mailwitness.probe.suites import SUITES
 

@@ -21,6 +21,7 @@ from mailwitness.probe.suites import SUITES, SUITES_OF_TLS_1_3
 _RENEGOTIATION_INFO = 0x00FF  # RFC 5746 §3.3, as a suite: SSLv3 has no extensions
 _FALLBACK = 0x5600  # RFC 7507 §2
 _ALERT, _HANDSHAKE, _WARNING = 21, 22, 1
+_NAMES = {**SUITES, **SUITES_OF_TLS_1_3}
 _DEFLATE, _NO_COMPRESSION = b"\x01", b"\x00"  # RFC 3749
 
 
@@ -76,15 +77,13 @@ async def say_hello(channel: Channel, offer: Offer) -> Union[ServerHello, Alert]
 
 def without_suites(offer: Offer, *beginnings: str) -> Offer:
     """The same but for the suites whose names begin so."""
-    names = {**SUITES, **SUITES_OF_TLS_1_3}
-    chosen = tuple(number for number in offer.suites if not names[number].startswith(beginnings))
+    chosen = tuple(number for number in offer.suites if not _NAMES[number].startswith(beginnings))
     return dataclasses.replace(offer, suites=chosen)
 
 
 def with_suites(offer: Offer, *beginnings: str) -> Offer:
     """The same with those suites alone whose names begin so."""
-    names = {**SUITES, **SUITES_OF_TLS_1_3}
-    chosen = tuple(number for number in offer.suites if names[number].startswith(beginnings))
+    chosen = tuple(number for number in offer.suites if _NAMES[number].startswith(beginnings))
     return dataclasses.replace(offer, suites=chosen)
 
 
@@ -146,4 +145,5 @@ def _vector(size: int, content: bytes) -> bytes:
 
 
 def _shorts(numbers: Iterable[int]) -> bytes:
-    return b"".join(struct.pack("!H", number) for number in numbers)
+    listed = tuple(numbers)
+    return struct.pack(f"!{len(listed)}H", *listed)

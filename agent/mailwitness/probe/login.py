@@ -9,8 +9,8 @@ import hashlib
 import re
 import ssl
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
-from typing import Optional, Union
+from dataclasses import dataclass
+from typing import Union
 
 from mailwitness.evidence.missing import Missing
 from mailwitness.evidence.probe import (
@@ -23,6 +23,7 @@ from mailwitness.evidence.probe import (
 )
 from mailwitness.probe.channel import Channel, ChannelError, TlsChannel, UntrustedError
 from mailwitness.probe.dialogues import DIALOGUES, Dialogue, text
+from mailwitness.probe.targets import Account
 
 _MAX_LINES = 200
 # RFC 5530 and RFC 9051 §7.1, as far as they can answer a login or SELECT.
@@ -37,29 +38,6 @@ _IMAP_CODES = frozenset(
 _IMAP_FOR_NOW = frozenset({"UNAVAILABLE", "INUSE", "LIMIT", "SERVERBUG"})
 _IMAP_ANSWER = re.compile(r"\w+ (OK|NO|BAD)\b(?: \[([A-Z-]+)[ \]])?", re.IGNORECASE)
 _SMTP_ANSWER = re.compile(r"([2-5]\d\d)[ -]?(?:([245]\.\d{1,3}\.\d{1,3})\b)?")
-
-
-@dataclass(frozen=True)
-class Account:
-    """A test account, and which certificates may hear of it."""
-
-    user: str = field(repr=False)
-    password: str = field(repr=False)
-    # SHA-256, in lower-case hexadecimal, of certificates that are trusted whoever signed them.
-    certificates: tuple[str, ...]
-    trust_store: Optional[str] = field(repr=False)  # PEM of further CAs
-
-
-def fingerprint(text: str) -> str:
-    """A SHA-256 as tools write it, with colons or without, as it is compared here.
-
-    Raises:
-        ValueError: it is none.
-    """
-    plain = text.replace(":", "").strip().lower()
-    if not re.fullmatch(r"[0-9a-f]{64}", plain):
-        raise ValueError(f"{text[:80]!a} is no SHA-256 in hexadecimal")
-    return plain
 
 
 class LoginError(Exception):

@@ -5,24 +5,22 @@ import contextlib
 import dataclasses
 import functools
 import ssl
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Sequence
 from typing import TypeVar, Union
 
 from mailwitness.evidence.missing import Missing
 from mailwitness.evidence.moment import now
 from mailwitness.evidence.probe import (
     Capabilities,
-    Injection,
     Observation,
     Protocol,
     Reach,
     Session,
     Starttls,
-    VersionName,
 )
 from mailwitness.evidence.services import SERVICES
-from mailwitness.probe.allowance import Allowance
-from mailwitness.probe.chains import chains_by_key, chains_by_name
+from mailwitness.probe.answer import accepted_among
+from mailwitness.probe.chains import chains_by_name
 from mailwitness.probe.channel import (
     Channel,
     ChannelError,
@@ -32,10 +30,7 @@ from mailwitness.probe.channel import (
 )
 from mailwitness.probe.conversations import Conversations, Endpoint, Places
 from mailwitness.probe.dialogues import text
-from mailwitness.probe.enumeration import Answer, accepted_among, negotiation
-from mailwitness.probe.features import features
 from mailwitness.probe.handshake import chain_of, served_chain, shake_hands
-from mailwitness.probe.injection import inject
 from mailwitness.probe.limits import DEFAULT_LIMITS, Limits
 from mailwitness.probe.questions import Questions
 from mailwitness.probe.versions import ask_versions, chosen, note_keys
@@ -114,7 +109,10 @@ async def _session(questions: Questions) -> Session:
     brief = dataclasses.replace(first, versions=versions, chains=chains)
     if questions.endpoint.depth == "brief":
         return brief
-    return await _in_full(questions, brief, answers)
+    # Most looks of an audit are brief, and short: to import the rest would be a good part of them.
+    from mailwitness.probe.full import in_full  # noqa: PLC0415
+
+    return await in_full(questions, brief, answers)
 
 
 async def _versions_alone(questions: Questions) -> Session:
@@ -141,44 +139,6 @@ async def _versions_alone(questions: Questions) -> Session:
     if opening is not None and opening.starttls.state != "ready":
         return _plain(opening.greeting, opening.capabilities, opening.starttls)
     return session if chosen(answers) else await _unless_clear_text(questions, session)
-
-
-async def _in_full(
-    questions: Questions, brief: Session, answers: Mapping[VersionName, Answer]
-) -> Session:
-    # So many questions have a time of their own: they shall not cost the answers before.
-    questions.allowance = Allowance(questions.talks.limits.enumeration)
-    negotiated, its_features, injected, chains = await asyncio.gather(
-        negotiation(questions.ask, questions.ask_all, answers),
-        features(questions.ask, answers),
-        _injection(questions, brief),
-        chains_by_key(questions, brief, answers),
-    )
-    return dataclasses.replace(
-        brief,
-        chains=(*brief.chains, *chains),
-        negotiation=negotiated,
-        features=its_features,
-        injection=injected,
-    )
-
-
-async def _injection(questions: Questions, brief: Session) -> Union[Injection, Missing, None]:
-    """A NOOP in one piece with STARTTLS: RFC 3207 §6 has it thrown away."""
-    if brief.starttls is None:
-        return None
-    if isinstance(brief.inside_tls, Missing):  # then a failure now would prove nothing
-        return brief.inside_tls
-
-    async def talk(channel: Channel, _: Reach) -> Injection:
-        greeting = await questions.dialogue.greeting(channel)
-        offered = await questions.capabilities(channel, greeting)
-        return await inject(questions.dialogue, channel, offered)
-
-    try:
-        return await questions.patiently(talk)
-    except (ChannelError, NotReachedError) as error:
-        return Missing(str(error))
 
 
 async def _unless_it_speaks_tls(questions: Questions) -> None:

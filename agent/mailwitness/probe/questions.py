@@ -15,7 +15,7 @@ from typing import Callable, Optional, TypeVar, Union
 from mailwitness.evidence.missing import Missing
 from mailwitness.evidence.probe import Capabilities, Protocol, Reach, Starttls, TlsMode, VersionName
 from mailwitness.probe.allowance import Allowance
-from mailwitness.probe.answer import NUMBERS, Alert, ServerHello
+from mailwitness.probe.answer import NUMBERS, Alert, Answer, ServerHello
 from mailwitness.probe.channel import (
     Channel,
     ChannelError,
@@ -30,7 +30,6 @@ from mailwitness.probe.conversations import (
     TurnedAwayError,
 )
 from mailwitness.probe.dialogues import DIALOGUES, BusyError, Dialogue
-from mailwitness.probe.enumeration import Answer
 from mailwitness.probe.hello import Offer, say_hello, without_suites
 from mailwitness.probe.pace import Pace
 from mailwitness.probe.suites import SUITES

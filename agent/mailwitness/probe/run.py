@@ -11,7 +11,6 @@ from mailwitness import __version__
 from mailwitness.evidence.missing import Missing
 from mailwitness.evidence.moment import now
 from mailwitness.evidence.probe import Observation, ProbeEvidence
-from mailwitness.probe.account import log_in_everywhere
 from mailwitness.probe.conversations import Conversations, Depth, Endpoint, Places
 from mailwitness.probe.limits import DEFAULT_LIMITS, Limits
 from mailwitness.probe.observe import observe_endpoint
@@ -106,6 +105,8 @@ async def _probe_host(target: Target, vantage: str, look: _Look) -> ProbeEvidenc
         )
         observations = tuple(await asyncio.gather(*looks))
         if target.account is not None:
+            from mailwitness.probe.account import log_in_everywhere  # noqa: PLC0415 - few have one
+
             observations = await log_in_everywhere(look.talks, target, observations)
     return ProbeEvidence(
         tool_version=__version__,

@@ -4,14 +4,24 @@ import ipaddress
 import json
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Optional
 
 from mailwitness.evidence.codec import EvidenceError, Port, decode
-from mailwitness.probe.login import Account
 
 _BRACKETED = re.compile(r"\[([^\[\]]*)\](?::([^:]*))?")
 _HIGHEST = 65535
+
+
+@dataclass(frozen=True)
+class Account:
+    """A test account, and which certificates may hear of it."""
+
+    user: str = field(repr=False)
+    password: str = field(repr=False)
+    # SHA-256, in lower-case hexadecimal, of certificates that are trusted whoever signed them.
+    certificates: tuple[str, ...]
+    trust_store: Optional[str] = field(repr=False)  # PEM of further CAs
 
 
 @dataclass(frozen=True)
@@ -23,6 +33,18 @@ class Target:
     names: tuple[str, ...]
     ports: tuple[Port, ...]
     account: Optional[Account] = None  # to log in with, by the first of `names`
+
+
+def fingerprint(text: str) -> str:
+    """A SHA-256 as tools write it, with colons or without, as it is compared here.
+
+    Raises:
+        ValueError: it is none.
+    """
+    plain = text.replace(":", "").strip().lower()
+    if not re.fullmatch(r"[0-9a-f]{64}", plain):
+        raise ValueError(f"{text[:80]!a} is no SHA-256 in hexadecimal")
+    return plain
 
 
 def read_targets(lines: Iterable[str]) -> Iterator[Target]:

@@ -6,9 +6,8 @@ from typing import Union
 
 from mailwitness.evidence.missing import Missing
 from mailwitness.evidence.probe import VersionAnswer, VersionName
-from mailwitness.probe.answer import NUMBERS, Alert, ServerHello
+from mailwitness.probe.answer import NUMBERS, Alert, Answer, ServerHello
 from mailwitness.probe.channel import ClosedError
-from mailwitness.probe.enumeration import Answer
 from mailwitness.probe.hello import everything
 from mailwitness.probe.questions import Questions, Say, failed_later
 from mailwitness.probe.sslv2 import SSLV2, HelloOfSslv2, say_hello_of_sslv2
