@@ -19,7 +19,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -139,7 +139,7 @@ async def ends_at_finite_field(
     for version, chosen in accepted_among(answers).items():
         beside = with_suites(everything(version), "TLS_DHE_").suites
         if beside and chosen.suite not in beside:
-            offer = replace(everything(version), suites=(*beside, chosen.suite))
+            offer = everything(version)._replace(suites=(*beside, chosen.suite))
             questions = port.questions()
             if failed_later(await questions.answer(questions.hello(offer))):
                 ending.add(version)

@@ -1,7 +1,6 @@
 """The command line of what ships: inspect this host, or probe others from here. Prints JSON."""
 
 import argparse
-import dataclasses
 import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Optional
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     from mailwitness.probe.targets import Target
 
 # The host's own listeners hold no run up: each port has this long, eight at a time.
-_OWN_LIMITS = dataclasses.replace(DEFAULT_LIMITS, endpoint=30.0)
+_OWN_LIMITS = DEFAULT_LIMITS._replace(endpoint=30.0)
 
 _DESCRIPTION = """\
 Reads and changes nothing, prints JSON: `inspect` one document about this host, `probe` one

@@ -28,8 +28,8 @@ def beside(host: HostEvidence, postfix: Postfix | Missing | None) -> HostEvidenc
 
 def out(host: HostEvidence, port: int) -> Postfix:
     assert isinstance(host.postfix, Postfix)
-    service = replace(host.postfix.services[0], port=port)
-    return replace(host.postfix, config_directory="/etc/postfix-out", services=(service,))
+    service = host.postfix.services[0]._replace(port=port)
+    return host.postfix._replace(config_directory="/etc/postfix-out", services=(service,))
 
 
 def test_a_port_of_another_instance_is_its_own(host: HostEvidence) -> None:
@@ -52,10 +52,10 @@ def of_two_services(host: HostEvidence, first: str, second: str) -> Configured |
     assert isinstance(host.postfix, Postfix)
     (smtp, *_) = (each for each in host.postfix.services if each.port == 25)
     services = (
-        replace(smtp, name=f"{first}:25", address=first, overrides={"smtpd_tls_auth_only": "no"}),
-        replace(smtp, name=f"{second}:25", address=second),
+        smtp._replace(name=f"{first}:25", address=first, overrides={"smtpd_tls_auth_only": "no"}),
+        smtp._replace(name=f"{second}:25", address=second),
     )
-    return configured(replace(host, postfix=replace(host.postfix, services=services)), 25)
+    return configured(replace(host, postfix=host.postfix._replace(services=services)), 25)
 
 
 def test_of_two_services_the_one_that_others_can_reach_counts(host: HostEvidence) -> None:
@@ -74,8 +74,8 @@ def test_of_two_services_that_others_can_reach_none_is_taken(host: HostEvidence)
 def test_services_that_differ_in_their_address_alone_are_one(host: HostEvidence) -> None:
     assert isinstance(host.postfix, Postfix)
     (smtp, *_) = (each for each in host.postfix.services if each.port == 25)
-    both = (smtp, replace(smtp, name="[2001:db8::1]:25", address="2001:db8::1"))
-    found = configured(replace(host, postfix=replace(host.postfix, services=both)), 25)
+    both = (smtp, smtp._replace(name="[2001:db8::1]:25", address="2001:db8::1"))
+    found = configured(replace(host, postfix=host.postfix._replace(services=both)), 25)
     assert isinstance(found, Configured)
 
 
@@ -87,7 +87,7 @@ def test_an_instance_that_is_not_read_may_have_any_port(host: HostEvidence) -> N
 def named(host: HostEvidence, names: tuple[ServerName, ...] | Missing) -> Configured:
     assert isinstance(host.postfix, Postfix)
     settings = {**host.postfix.settings, "tls_server_sni_maps": "hash:/etc/sni"}
-    postfix = replace(host.postfix, settings=settings, server_names={"hash:/etc/sni": names})
+    postfix = host.postfix._replace(settings=settings, server_names={"hash:/etc/sni": names})
     found = configured(replace(host, postfix=postfix), 25)
     assert isinstance(found, Configured)
     return found

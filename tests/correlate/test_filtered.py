@@ -277,7 +277,7 @@ def test_a_table_in_a_file_is_asked_as_the_agent_read_it(source: str, expected: 
     [
         (INDEXED, STRANGER, Answer.ADMITTED),
         (INDEXED, "198.51.100.8", Answer.BLOCKED),
-        (replace(INDEXED, others=1), STRANGER, Answer.UNDECIDED),
+        (INDEXED._replace(others=1), STRANGER, Answer.UNDECIDED),
         (Missing("postmap: exit status 1"), STRANGER, Answer.UNDECIDED),
     ],
 )
@@ -326,7 +326,7 @@ def test_who_may_be_in_mynetworks_is_let_in_where_nothing_rejects() -> None:
     assert answer(of(host(), 993, SMTP, settings, NETWORKS))[0] is Answer.ADMITTED
 
 
-POSTSCREEN = replace(SMTP, program="postscreen")
+POSTSCREEN = SMTP._replace(program="postscreen")
 
 
 @pytest.mark.parametrize(
@@ -388,7 +388,7 @@ def test_postscreen_may_keep_clients_out(settings: dict[str, str], expected: Ans
 def test_a_listener_for_proxies_is_for_those_that_are_trusted(
     trusted: str, source: str, expected: Answer
 ) -> None:
-    listener = replace(IMAPS, haproxy=True)
+    listener = IMAPS._replace(haproxy=True)
     filtered = of(host(), 993, listener, {"haproxy_trusted_networks": trusted})
     assert answer(filtered, source)[0] is expected
 
@@ -425,7 +425,7 @@ def test_users_who_may_not_log_in_from_there_are_kept_out(
     passdbs: "tuple[Passdb, ...] | Missing", source: str, expected: Answer
 ) -> None:
     assert isinstance(HOST.dovecot, Dovecot)
-    evidence = host(dovecot=replace(HOST.dovecot, passdbs=passdbs))
+    evidence = host(dovecot=HOST.dovecot._replace(passdbs=passdbs))
     said, why = answer(of(evidence, 993, IMAPS), source)
     assert said is expected
     assert said is Answer.ADMITTED or "Dovecot" in why
@@ -444,7 +444,7 @@ def test_logins_by_postfix_are_those_of_dovecot_where_it_is_asked(
 ) -> None:
     assert isinstance(HOST.dovecot, Dovecot)
     passdbs = (Passdb("pam", None, None, NETS, own_nets=False),)
-    evidence = host("", ("0.0.0.0", port), dovecot=replace(HOST.dovecot, passdbs=passdbs))
+    evidence = host("", ("0.0.0.0", port), dovecot=HOST.dovecot._replace(passdbs=passdbs))
     settings = {
         "smtpd_client_restrictions": "",
         "smtpd_sasl_auth_enable": "yes",
@@ -502,7 +502,7 @@ def test_a_ban_that_no_rule_shows_is_not_admitted() -> None:
 )
 def test_a_filter_that_was_not_read_says_nothing(part: str, reason: str) -> None:
     evidence = host()
-    unread = replace(evidence.packet_filter, **{part: Missing(reason)})
+    unread = evidence.packet_filter._replace(**{part: Missing(reason)})
     assert filters(replace(evidence, packet_filter=unread), "") == Missing(reason)
 
 
@@ -515,7 +515,7 @@ def test_a_filter_that_is_nonsense_says_nothing(nft: str) -> None:
     "address", ["nonsense", "192.0.2.1/99", "192.0.2.1/", "::1%eth0/64", "1/2/3", ""]
 )
 def test_addresses_that_are_none_say_nothing_and_break_nothing(address: str) -> None:
-    network = replace(NETWORK, interfaces=(Interface("eth0", (address,)),))
+    network = NETWORK._replace(interfaces=(Interface("eth0", (address,)),))
     found = filters(host(network=network), "")
     assert isinstance(found, Missing) or isinstance(found.of(993, (), ()), Missing | Filtered)
 

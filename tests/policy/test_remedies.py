@@ -50,9 +50,9 @@ def test_the_product_of_the_port_alone_is_named(inside: HostEvidence) -> None:
 def test_another_instance_of_postfix_is_what_is_set(inside: HostEvidence) -> None:
     assert isinstance(inside.postfix, Postfix)
     there = "/etc/postfix out"
-    moved = replace(inside.postfix, config_directory=there)
+    moved = inside.postfix._replace(config_directory=there)
     instance = PostfixInstance("out", there, enabled=True, postfix=moved)
-    nothing = replace(inside.postfix, services=())
+    nothing = inside.postfix._replace(services=())
     found = remedies(of_legacy(replace(inside, postfix=nothing, postfix_instances=(instance,))))
     (usual,) = remedies(of_legacy(inside))["submission:587"]
     (remedy,) = found["submission:587"]

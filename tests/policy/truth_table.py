@@ -105,7 +105,7 @@ def _seen(seen: Outside, word: str) -> Outside:
     source = seen.observation.reach.source_address
     reach = Reach(state, detail, 1.0, source)  # type: ignore[arg-type]
     session = Missing("no connection")
-    return replace(seen, observation=replace(seen.observation, reach=reach, session=session))
+    return replace(seen, observation=seen.observation._replace(reach=reach, session=session))
 
 
 @cache

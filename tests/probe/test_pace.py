@@ -3,7 +3,6 @@
 import asyncio
 import threading
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -67,7 +66,7 @@ def test_implicit_tls_closed_under_load_is_no_refusal(
     crowd = Crowded(1, with_tls("imap", context(tmp_path)), lambda _: None)
     with serving(crowd) as server:
         usual(monkeypatch, server.port, "imap", "implicit")
-        found = look(server.port, replace(PATIENT, paused=30))
+        found = look(server.port, PATIENT._replace(paused=30))
     assert versions_of(found) == NEW_ALONE
     assert crowd.turned_away > 0
 
@@ -139,7 +138,7 @@ def test_the_same_port_under_two_names_is_one_server(
     with serving(script) as server:
         usual(monkeypatch, server.port, "imap", "starttls")
         targets = [Target(name, "127.0.0.1", (), (server.port,)) for name in ("a", "b", "c")]
-        limits = replace(PATIENT, connections_per_host=2)
+        limits = PATIENT._replace(connections_per_host=2)
         assert len(list(probe(targets, "here", limits))) == 3
     # A server's end of a connection outlives the client's for a moment.
     assert most <= 2 * limits.connections_per_host
@@ -174,7 +173,7 @@ class TestPauses:
 
     def test_turns_are_halved_and_never_none(self) -> None:
         async def go() -> int:
-            pace = Pace(replace(self.LIMITS, pause=0))
+            pace = Pace(self.LIMITS._replace(pause=0))
             for number in range(10):
                 pace.refused(1e9 + number)
             async with pace.turns(1):

@@ -5,7 +5,6 @@ import socket
 import ssl
 import struct
 import threading
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -182,7 +181,7 @@ class TestClosings:
             finally:
                 free.release()
 
-        limits = replace(PATIENT, paused=30, endpoint=60)
+        limits = PATIENT._replace(paused=30, endpoint=60)
         with serving(script) as server:
             usual(monkeypatch, server.port, "imap", "implicit")
             found = look(server.port, limits, depth="versions")
@@ -214,7 +213,7 @@ class TestClosings:
                         waiting.remove(end)
                 end.close()
 
-        limits = replace(PATIENT, paused=30, endpoint=60)
+        limits = PATIENT._replace(paused=30, endpoint=60)
         with serving(script) as server:
             usual(monkeypatch, server.port, "imap", "implicit")
             found = look(server.port, limits, depth="versions")

@@ -1,7 +1,5 @@
 """What random configurations found, and the rules of the two daemons, without a daemon."""
 
-from dataclasses import replace
-
 import pytest
 
 from mailwitness.evidence.host import (
@@ -54,7 +52,7 @@ def library(
         version=version,
         configuration=ConfigurationFile("/etc/ssl/openssl.cnf", "2024-01-01T00:00:00Z"),
         built_in=built_in,
-        defaults=replace(built_in, **defaults),  # type: ignore[arg-type]
+        defaults=built_in._replace(**defaults),  # type: ignore[arg-type]
         suites=(*OLD, NEWEST),
         cipher_lists=(CipherList(text, asked_level, level, names),),
     )

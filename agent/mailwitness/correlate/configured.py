@@ -2,7 +2,6 @@
 
 import ipaddress
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa
 
@@ -119,9 +118,9 @@ def _is_loopback(word: str) -> bool:
 def _address_apart(product: _Product, listener: _Listener) -> tuple[str, _Listener]:
     """What it is, wherever it listens."""
     if isinstance(listener, DovecotListener):
-        return "", replace(listener, name="", addresses=())
+        return "", listener._replace(name="", addresses=())
     assert isinstance(product, Postfix)
-    return product.config_directory, replace(listener, name="", address=None)
+    return product.config_directory, listener._replace(name="", address=None)
 
 
 def _place(product: _Product, listener: _Listener) -> str:

@@ -77,8 +77,7 @@ def read(
     except (OSError, EvidenceError) as error:
         raise FleetError(f"{path}: {error}") from None
     hosts = (
-        replace(
-            plan,
+        plan._replace(
             allowlists=plan.allowlists if allowlists is None else tuple(allowlists),
             ports=tuple(dict.fromkeys((*plan.ports, *ports))),
         )

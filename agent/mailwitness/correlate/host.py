@@ -1,7 +1,7 @@
 """One host of a run: its row of the report, whatever became of it, and its endpoints."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal, assert_never
 
 from mailwitness.correlate import configured
@@ -322,7 +322,7 @@ def _told_the_same(sightings: Iterable[Outside]) -> Iterator[Outside]:
             known.append(seen.session)
             yield sighting
         else:
-            yield Outside(sighting.vantage, replace(seen, session=session))
+            yield Outside(sighting.vantage, seen._replace(session=session))
 
 
 def _running(

@@ -4,7 +4,7 @@ import json
 import math
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import fields, is_dataclass
 from functools import cache, partial
 from typing import (
     Annotated,
@@ -12,6 +12,7 @@ from typing import (
     Callable,
     ClassVar,
     Literal,
+    NamedTuple,
     NoReturn,
     Optional,
     TypeVar,
@@ -43,8 +44,7 @@ class EvidenceError(ValueError):
         self.problem = problem
 
 
-@dataclass(frozen=True)
-class Between:
+class Between(NamedTuple):
     """Bounds of a number, both inclusive, given as an annotation of its type."""
 
     low: float
@@ -108,13 +108,22 @@ def encode(value: Any) -> Any:
     return _encoder(kind)(value)
 
 
+def _is_record(kind: Any) -> bool:
+    """Documents are dataclasses; all within them are named tuples, which cost less to define."""
+    return is_dataclass(kind) or hasattr(kind, "_fields")
+
+
+def _fields(kind: Any) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(kind)) if is_dataclass(kind) else kind._fields
+
+
 @cache
 def _encoder(kind: Any) -> Callable[[Any], Any]:
     """What encodes values of the type: made once, as for decoding."""
     if issubclass(kind, Missing):  # as some reasons are of kinds of their own
         return lambda value: {"missing": value.reason}
-    if is_dataclass(kind):
-        names = tuple(field.name for field in fields(kind))
+    if _is_record(kind):
+        names = _fields(kind)
         return lambda value: {name: encode(getattr(value, name)) for name in names}
     if issubclass(kind, tuple):
         return lambda value: [encode(item) for item in value]
@@ -179,7 +188,7 @@ def _decoder(kind: Any) -> _Decoder:
         return _dict(_decoder(arguments[1]))
     if kind is Missing:
         return _missing
-    if is_dataclass(kind):
+    if _is_record(kind):
         return _record(kind)
     if kind is float:
         return _float
@@ -263,26 +272,23 @@ def _missing(value: Any) -> Missing:
 
 def _record(kind: Any) -> _Decoder:
     types = get_type_hints(kind, include_extras=True)
-    hints = {field.name: _decoder(types[field.name]) for field in fields(kind)}
+    hints = {name: _decoder(types[name]) for name in _fields(kind)}
 
     def decoder(value: Any) -> Any:
         entries = _expect(dict, value)
         if entries.keys() != hints.keys():
             _wrong_fields(kind, entries, hints)
-        found = {}
+        found: list[Any] = []
         name = ""
         try:
             for name, hint in hints.items():
                 each = entries[name]
                 plain = hint is _text and type(each) is str and each.isascii()
-                found[name] = each if plain else hint(each)
+                found.append(each if plain else hint(each))
         except _Misfit as wrong:
             wrong.steps.append(f".{name}")
             raise
-        # As __init__ would, which takes a call for each field of what is frozen.
-        record = object.__new__(kind)
-        record.__dict__.update(found)
-        return record
+        return kind(*found)
 
     return decoder
 

@@ -1,15 +1,14 @@
 """What a mail host says of itself: the evidence of the agent's `inspect`."""
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal, Optional, Union
+from typing import ClassVar, Literal, NamedTuple, Optional, Union
 
 from mailwitness.evidence.codec import Document, Port
 from mailwitness.evidence.missing import Missing
 from mailwitness.evidence.probe import Observation, VersionName
 
 
-@dataclass(frozen=True)
-class Timing:
+class Timing(NamedTuple):
     """What one collector took: wall-clock seconds, and those of each command that it ran."""
 
     collector: str
@@ -17,8 +16,7 @@ class Timing:
     commands: dict[str, float]  # by command line; long ones are cut
 
 
-@dataclass(frozen=True)
-class AgentRun:
+class AgentRun(NamedTuple):
     """The run that made this evidence."""
 
     version: str
@@ -29,8 +27,7 @@ class AgentRun:
     timings: tuple[Timing, ...]  # the slowest collector first
 
 
-@dataclass(frozen=True)
-class System:
+class System(NamedTuple):
     """The operating system, from os-release(5) and uname(2)."""
 
     hostname: Union[str, Missing]
@@ -39,8 +36,7 @@ class System:
     kernel: Union[str, Missing]
 
 
-@dataclass(frozen=True)
-class Software:
+class Software(NamedTuple):
     """An installed program: the version it states, and the package manager's version of it."""
 
     product: str
@@ -48,8 +44,7 @@ class Software:
     package: Union[str, Missing]
 
 
-@dataclass(frozen=True)
-class Assignment:
+class Assignment(NamedTuple):
     """Where a file gives a setting of those that are collected; its value is the daemon's to say.
 
     `block`: the headers around it, outermost first; of a master.cf the service alone, as
@@ -62,24 +57,21 @@ class Assignment:
     block: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class ConfigurationFile:
+class ConfigurationFile(NamedTuple):
     """A file that a daemon reads its settings from."""
 
     path: str
     modified_at: Union[str, Missing]
 
 
-@dataclass(frozen=True)
-class Configuration:
+class Configuration(NamedTuple):
     """The files behind the settings, in the order in which they are read."""
 
     files: tuple[ConfigurationFile, ...]
     assignments: Union[tuple[Assignment, ...], Missing]
 
 
-@dataclass(frozen=True)
-class Daemon:
+class Daemon(NamedTuple):
     """A running master process. `read_at`: when it last read its configuration."""
 
     pid: int
@@ -87,8 +79,7 @@ class Daemon:
     read_at: Union[str, Missing]
 
 
-@dataclass(frozen=True)
-class PostfixService:
+class PostfixService(NamedTuple):
     """One line of master.cf that listens on the network, with its own settings."""
 
     name: str  # as in master.cf: "submission", "10.0.0.1:2525"
@@ -100,8 +91,7 @@ class PostfixService:
     overrides: dict[str, str]
 
 
-@dataclass(frozen=True)
-class ServerName:
+class ServerName(NamedTuple):
     """An entry of tls_server_sni_maps; one that begins with a dot is for all names below it.
 
     `certificates`: PEM, the first one of each chain.
@@ -111,8 +101,7 @@ class ServerName:
     certificates: Union[tuple[str, ...], Missing]
 
 
-@dataclass(frozen=True)
-class ClientRule:
+class ClientRule(NamedTuple):
     """An entry of an access table. `action`: its first word, or "" for what no action looks like.
 
     `pattern` is an address, a part of one, or in a cidr table what stands at the line's beginning.
@@ -122,16 +111,14 @@ class ClientRule:
     action: str
 
 
-@dataclass(frozen=True)
-class ClientTable:
+class ClientTable(NamedTuple):
     """What an access table of Postfix says of addresses, in its own order."""
 
     rules: tuple[ClientRule, ...]
     others: int  # how many entries have other keys, as names
 
 
-@dataclass(frozen=True)
-class Postfix:
+class Postfix(NamedTuple):
     """The effective settings of an instance, as postconf(1) gives them."""
 
     config_directory: str
@@ -145,8 +132,7 @@ class Postfix:
     daemon: Union[Daemon, Missing, None]  # None: it does not run
 
 
-@dataclass(frozen=True)
-class PostfixInstance:
+class PostfixInstance(NamedTuple):
     """An instance of postmulti(1) beside the default one."""
 
     name: Optional[str]  # None: it has none
@@ -155,8 +141,7 @@ class PostfixInstance:
     postfix: Union[Postfix, Missing, None]  # None: it is not started
 
 
-@dataclass(frozen=True)
-class DovecotListener:
+class DovecotListener(NamedTuple):
     """One inet_listener of a login service that is switched on."""
 
     service: str  # "imap-login"
@@ -167,8 +152,7 @@ class DovecotListener:
     haproxy: bool  # speaks the PROXY protocol alone
 
 
-@dataclass(frozen=True)
-class DovecotScope:
+class DovecotScope(NamedTuple):
     """The effective settings inside filter blocks; a filter that is None is not applied."""
 
     protocol: str  # "imap"
@@ -178,8 +162,7 @@ class DovecotScope:
     settings: Union[dict[str, str], Missing]
 
 
-@dataclass(frozen=True)
-class Passdb:
+class Passdb(NamedTuple):
     """A database of passwords; they are asked in their order until one knows the user.
 
     The nets are values of allow_nets, from where users may log in; None: from anywhere.
@@ -192,8 +175,7 @@ class Passdb:
     own_nets: Union[bool, Missing]  # whether some have
 
 
-@dataclass(frozen=True)
-class Dovecot:
+class Dovecot(NamedTuple):
     """The effective settings, as doveconf(1) gives them."""
 
     listeners: tuple[DovecotListener, ...]
@@ -206,8 +188,7 @@ class Dovecot:
     daemon: Union[Daemon, Missing, None]  # None: it does not run
 
 
-@dataclass(frozen=True)
-class KeyFile:
+class KeyFile(NamedTuple):
     """What is told of a private key: whose it is, and whether it belongs to its certificate."""
 
     path: str
@@ -217,8 +198,7 @@ class KeyFile:
     matches: Union[bool, Missing]
 
 
-@dataclass(frozen=True)
-class Suite:
+class Suite(NamedTuple):
     """A cipher suite, in the words of SSL_CIPHER_description(3)."""
 
     name: str  # OpenSSL's: "ECDHE-RSA-AES256-GCM-SHA384"
@@ -229,8 +209,7 @@ class Suite:
     mac: str  # "AEAD"
 
 
-@dataclass(frozen=True)
-class VersionSuites:
+class VersionSuites(NamedTuple):
     """The names of the suites that a list admits with a version, in the library's order.
 
     None of them: the security level lets none pass, or the library has not the version.
@@ -240,8 +219,7 @@ class VersionSuites:
     names: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class CipherList:
+class CipherList(NamedTuple):
     """A list of ciphers as the library reads it."""
 
     text: str
@@ -250,8 +228,7 @@ class CipherList:
     suites: Union[tuple[VersionSuites, ...], Missing]
 
 
-@dataclass(frozen=True)
-class LibraryDefaults:
+class LibraryDefaults(NamedTuple):
     """What a new context holds before a daemon sets anything. None: no bound."""
 
     minimum: Optional[VersionName]
@@ -260,8 +237,7 @@ class LibraryDefaults:
     switched_off: tuple[VersionName, ...]  # versions, by Options or Protocol
 
 
-@dataclass(frozen=True)
-class TlsLibrary:
+class TlsLibrary(NamedTuple):
     """The TLS library of a daemon, and what the system's configuration makes of it."""
 
     path: str
@@ -274,8 +250,7 @@ class TlsLibrary:
     cipher_lists: tuple[CipherList, ...]
 
 
-@dataclass(frozen=True)
-class Process:
+class Process(NamedTuple):
     """A running process. `started_at` is to the second."""
 
     pid: int
@@ -287,8 +262,7 @@ class Process:
     forwards_to: Optional[str]  # where a container engine's proxy leads to: "172.17.0.2:993"
 
 
-@dataclass(frozen=True)
-class ListeningSocket:
+class ListeningSocket(NamedTuple):
     """A TCP socket in state LISTEN."""
 
     address: str
@@ -296,8 +270,7 @@ class ListeningSocket:
     process: Union[Process, Missing]
 
 
-@dataclass(frozen=True)
-class NetworkNamespace:
+class NetworkNamespace(NamedTuple):
     """A network namespace beside the host's own, as containers have, in which something listens."""
 
     inode: int
@@ -305,8 +278,7 @@ class NetworkNamespace:
     sockets: tuple[ListeningSocket, ...]
 
 
-@dataclass(frozen=True)
-class CertificateFile:
+class CertificateFile(NamedTuple):
     """A file that a daemon's setting names: its certificates, PEM, in their order; never a key."""
 
     path: str
@@ -314,8 +286,7 @@ class CertificateFile:
     certificates: Union[tuple[str, ...], Missing]
 
 
-@dataclass(frozen=True)
-class PacketFilter:
+class PacketFilter(NamedTuple):
     """The packet filters in force, verbatim. None: the kernel holds none of that kind."""
 
     nft: Union[str, Missing]  # nft -j list ruleset
@@ -326,16 +297,14 @@ class PacketFilter:
     ipset: Union[str, Missing, None]
 
 
-@dataclass(frozen=True)
-class Interface:
+class Interface(NamedTuple):
     """A network device that is up, and its addresses with their prefix, in the kernel's order."""
 
     name: str
     addresses: tuple[str, ...]  # "192.0.2.10/24"
 
 
-@dataclass(frozen=True)
-class Route:
+class Route(NamedTuple):
     """A route of the main table. Several devices: packets take one or the other."""
 
     family: Literal["4", "6"]
@@ -344,16 +313,14 @@ class Route:
     type: str  # "unicast", "blackhole", …: ip-route(8)
 
 
-@dataclass(frozen=True)
-class ReversePath:
+class ReversePath(NamedTuple):
     """The effective rp_filter of IPv4 on a device: 0 off, 1 strict, 2 loose (ip-sysctl)."""
 
     device: str
     setting: int
 
 
-@dataclass(frozen=True)
-class Network:
+class Network(NamedTuple):
     """What the kernel does with packets beside filtering them."""
 
     interfaces: Union[tuple[Interface, ...], Missing]
@@ -363,16 +330,14 @@ class Network:
     reverse_path: Union[tuple[ReversePath, ...], Missing]
 
 
-@dataclass(frozen=True)
-class Jail:
+class Jail(NamedTuple):
     """A jail of fail2ban and whom it bans now."""
 
     name: str
     banned: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class AccessControl:
+class AccessControl(NamedTuple):
     """What else keeps clients away from mail daemons. None: not installed, or not there."""
 
     fail2ban: Union[tuple[Jail, ...], Missing, None]

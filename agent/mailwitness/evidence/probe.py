@@ -1,7 +1,7 @@
 """What a client gets from a mail port: the evidence of a probe, from wherever it looked."""
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal, Optional, Union, get_args
+from typing import ClassVar, Literal, NamedTuple, Optional, Union, get_args
 
 from mailwitness.evidence.codec import Document, Port
 from mailwitness.evidence.missing import Missing
@@ -16,8 +16,7 @@ Order = Literal["server", "client"]
 Trusted = Literal["chain", "fingerprint"]
 
 
-@dataclass(frozen=True)
-class Reach:
+class Reach(NamedTuple):
     """Whether a connection came about. `filtered`: nothing came back within the time limit.
 
     `source_address` is the vantage's own end of the connection, or of the attempt. Behind a
@@ -30,8 +29,7 @@ class Reach:
     source_address: Union[str, Missing]
 
 
-@dataclass(frozen=True)
-class Capabilities:
+class Capabilities(NamedTuple):
     """What the server says it can do, as it said it.
 
     `lines`: the words of an IMAP CAPABILITY, or one line each of SMTP EHLO or POP3 CAPA,
@@ -59,16 +57,14 @@ class Capabilities:
         return any(line.upper().split()[:1] == [word.upper()] for line in self.lines)
 
 
-@dataclass(frozen=True)
-class Starttls:
+class Starttls(NamedTuple):
     """How the upgrade went: `refused` holds the server's answer, `unknown` why it is not known."""
 
     state: StarttlsState
     detail: str
 
 
-@dataclass(frozen=True)
-class VersionAnswer:
+class VersionAnswer(NamedTuple):
     """One protocol version, asked for by a hello that offers nothing else (RFC 8446 §4.1.2).
 
     `proof` is the server's own answer: the version and suite of its ServerHello, its alert,
@@ -80,8 +76,7 @@ class VersionAnswer:
     proof: str
 
 
-@dataclass(frozen=True)
-class ServedChain:
+class ServedChain(NamedTuple):
     """The certificates served for one server name, PEM, the leaf apart (it always comes first)."""
 
     server_name: Optional[str]  # None: the hello named no server
@@ -89,8 +84,7 @@ class ServedChain:
     intermediates: Union[tuple[str, ...], Missing]
 
 
-@dataclass(frozen=True)
-class Enumerated:
+class Enumerated(NamedTuple):
     """Everything of one kind that a server takes, found by taking its choice off the offer.
 
     `names` are accepted for certain, in the order of choice, as IANA names them; a number
@@ -104,16 +98,14 @@ class Enumerated:
     order: Union[Order, Missing, None]  # None: there was nothing to choose between
 
 
-@dataclass(frozen=True)
-class Prime:
+class Prime(NamedTuple):
     """The size of a Diffie-Hellman prime, and the suites that it was used with, sorted."""
 
     bits: int
     suites: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Negotiation:
+class Negotiation(NamedTuple):
     """What can be agreed on beside the version, without a server name."""
 
     suites: tuple[Enumerated, ...]  # for each accepted version
@@ -123,8 +115,7 @@ class Negotiation:
     primes: tuple[Prime, ...]  # of DH without negotiated groups, the smallest first
 
 
-@dataclass(frozen=True)
-class Features:
+class Features(NamedTuple):
     """What goes with a handshake, without a server name, by the newest version up to 1.2.
 
     None: that version has no such thing, or there is none (1.3 alone is accepted, and encrypts
@@ -141,16 +132,14 @@ class Features:
     fallback_scsv: Union[bool, Missing, None]  # RFC 7507; None: one version alone is accepted
 
 
-@dataclass(frozen=True)
-class Injection:
+class Injection(NamedTuple):
     """Whether a command sent in clear right behind STARTTLS was answered inside TLS."""
 
     accepted: Union[bool, Missing]
     proof: str
 
 
-@dataclass(frozen=True)
-class Session:
+class Session(NamedTuple):
     """What a connected client was told."""
 
     greeting: Union[str, Missing]
@@ -182,8 +171,7 @@ class Session:
         return Missing(f"{version} was not asked for")
 
 
-@dataclass(frozen=True)
-class LoginStep:
+class LoginStep(NamedTuple):
     """A command, and what was answered: codes alone, for a server may say back what it heard."""
 
     command: str  # "AUTHENTICATE PLAIN", "SELECT INBOX"
@@ -191,8 +179,7 @@ class LoginStep:
     answer: str  # "NO [AUTHENTICATIONFAILED]", "235 2.7.0"
 
 
-@dataclass(frozen=True)
-class Login:
+class Login(NamedTuple):
     """A real login with a test account, whose name and password are nowhere in the evidence.
 
     `trusted_by`: a chain to a trusted CA for `server_name`, or an exception for this certificate.
@@ -203,8 +190,7 @@ class Login:
     steps: tuple[LoginStep, ...]  # the login, and where it was accepted one command after it
 
 
-@dataclass(frozen=True)
-class Observation:
+class Observation(NamedTuple):
     """One look at one port of one address."""
 
     address: str

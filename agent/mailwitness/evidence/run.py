@@ -1,15 +1,14 @@
 """What an audit set out to do, and what kept it from doing so."""
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal, Optional
+from typing import ClassVar, Literal, NamedTuple, Optional
 
 from mailwitness.evidence.codec import Document, Port
 
 CONTROLLER = "controller"  # the vantage that is always there
 
 
-@dataclass(frozen=True)
-class Allowlist:
+class Allowlist(NamedTuple):
     """Addresses that must reach the host, as an outside service publishes them."""
 
     name: str
@@ -20,8 +19,7 @@ class Allowlist:
     retrieved_at: Optional[str]  # a date, or a moment
 
 
-@dataclass(frozen=True)
-class PlannedHost:
+class PlannedHost(NamedTuple):
     """A host to audit, as the inventory describes it."""
 
     name: str  # the inventory name

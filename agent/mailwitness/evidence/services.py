@@ -1,12 +1,11 @@
 """The mail services by their ports: what is spoken there, and where TLS begins."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from mailwitness.evidence.probe import Protocol, TlsMode
 
 
-@dataclass(frozen=True)
-class Service:
+class Service(NamedTuple):
     """`name`: as in the IANA registry of service names and port numbers."""
 
     name: str

@@ -1,6 +1,5 @@
 """When a daemon's master process was started, and when it last read its configuration."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Optional, Union
 
@@ -20,9 +19,9 @@ def dovecot_daemon(base_directory: str) -> Union[Daemon, Missing, None]:
         return master
     socket = Path(base_directory, "config")
     try:
-        return replace(master, read_at=since_1970(socket.stat().st_mtime))
+        return master._replace(read_at=since_1970(socket.stat().st_mtime))
     except OSError as error:
-        return replace(master, read_at=Missing(f"{socket}: {error.strerror}"))
+        return master._replace(read_at=Missing(f"{socket}: {error.strerror}"))
 
 
 def postfix_daemon(queue_directory: str) -> Union[Daemon, Missing, None]:
@@ -32,8 +31,8 @@ def postfix_daemon(queue_directory: str) -> Union[Daemon, Missing, None]:
         return master
     for process in everyone():
         if process.parent == master.pid and process.name == "qmgr":
-            return replace(master, read_at=process.started_at)
-    return replace(master, read_at=Missing("its queue manager does not run"))
+            return master._replace(read_at=process.started_at)
+    return master._replace(read_at=Missing("its queue manager does not run"))
 
 
 def _master(file: Path, name: str) -> Union[Daemon, Missing, None]:

@@ -3,7 +3,7 @@
 import ipaddress
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Union
 
 from mailwitness.evidence.host import Dovecot, DovecotListener, DovecotScope
@@ -105,7 +105,7 @@ def dovecot() -> Union[Found, Missing, None]:
                 return scope.settings
             filtered.append(scope)
         elif _filters(scope):
-            filtered.append(replace(scope, settings=_public(scope.settings)))
+            filtered.append(scope._replace(settings=_public(scope.settings)))
         else:
             settings[scope.protocol] = _public(scope.settings)
     named = [dh_file(each) for each in (*settings.values(), *map(_known, filtered))]

@@ -1,6 +1,5 @@
 """The test account of a host at all of its ports, one after the other."""
 
-import dataclasses
 from typing import Optional, Union
 
 from mailwitness.evidence.missing import Missing
@@ -38,7 +37,7 @@ async def log_in_everywhere(
             login = await _at(talks, seen, name, target.account)
             if isinstance(login, Login) and not login.steps[0].accepted:
                 refused[seen.protocol] = f"port {seen.port} of {seen.address}"
-        found.append(dataclasses.replace(seen, login=login))
+        found.append(seen._replace(login=login))
     return tuple(found)
 
 

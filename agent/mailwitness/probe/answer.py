@@ -3,8 +3,7 @@
 import contextlib
 import struct
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
-from typing import Optional, Union
+from typing import NamedTuple, Optional, Union
 
 from mailwitness.evidence.missing import Missing
 from mailwitness.evidence.probe import VersionName
@@ -51,8 +50,7 @@ _REFUSALS = {
 }
 
 
-@dataclass(frozen=True)
-class ServerHello:
+class ServerHello(NamedTuple):
     """What the server chose, and what it sent with it as far as that is in clear.
 
     From TLS 1.3 on the hello alone is; without a certificate there are none.
@@ -79,8 +77,7 @@ class ServerHello:
         return f"{kind} {name}, suite 0x{self.suite:04x}"
 
 
-@dataclass(frozen=True)
-class Alert:
+class Alert(NamedTuple):
     """The server's fatal alert.
 
     `after`: what the server had chosen before it found that it cannot; the handshake fails.
@@ -154,16 +151,16 @@ def _with_message(
     if hello is None:
         return _parse_server_hello(content) if message == _SERVER_HELLO else None
     if message == _CERTIFICATE:
-        return replace(hello, certificates=_parse_chain(content))
+        return hello._replace(certificates=_parse_chain(content))
     if message == _CERTIFICATE_STATUS:
-        return replace(hello, stapled=True)
+        return hello._replace(stapled=True)
     if message == _KEY_EXCHANGE:
         with contextlib.suppress(struct.error, IndexError):  # then what was chosen is not known
             return _with_key_exchange(hello, content)
     if message == _CERTIFICATE_REQUEST:
-        return replace(hello, asks_certificate=True)
+        return hello._replace(asks_certificate=True)
     if message == _DONE:
-        return replace(hello, whole=True)
+        return hello._replace(whole=True)
     return hello
 
 
@@ -174,19 +171,19 @@ def _with_key_exchange(hello: ServerHello, content: bytes) -> ServerHello:
         kind, group, length = struct.unpack_from("!BHB", content)
         if kind != _NAMED_CURVE:
             return hello
-        hello, at = replace(hello, group=group), 4 + length
+        hello, at = hello._replace(group=group), 4 + length
     elif name.startswith(("TLS_DHE_", "TLS_DH_anon_")):
         at, prime = 0, b""
         for _ in range(3):  # prime, generator, public value
             (length,) = struct.unpack_from("!H", content, at)
             prime = prime or content[at + 2 : at + 2 + length]
             at += 2 + length
-        hello = replace(hello, dh_bits=int.from_bytes(prime, "big").bit_length())
+        hello = hello._replace(dh_bits=int.from_bytes(prime, "big").bit_length())
     else:
         return hello
     if hello.version >= NUMBERS["TLSv1.2"] and "_anon_" not in name:
         (signature,) = struct.unpack_from("!H", content, at)
-        return replace(hello, signature=signature)
+        return hello._replace(signature=signature)
     return hello
 
 

@@ -1,7 +1,6 @@
 """The certificates that a port serves, for each name and each type of key."""
 
 import asyncio
-import dataclasses
 from collections.abc import Mapping
 from typing import Optional
 
@@ -42,7 +41,7 @@ async def chains_by_name(
     by_name = dict(zip(asked, named))
     return (
         default,
-        *(by_name.get(name, dataclasses.replace(default, server_name=name)) for name in names),
+        *(by_name.get(name, default._replace(server_name=name)) for name in names),
     )
 
 

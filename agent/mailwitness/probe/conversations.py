@@ -2,10 +2,9 @@
 
 import asyncio
 import contextlib
-import dataclasses
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
-from typing import Literal, Optional, Union, get_args
+from typing import Literal, NamedTuple, Optional, Union, get_args
 
 from mailwitness.evidence.missing import Missing
 from mailwitness.evidence.probe import Reach
@@ -30,8 +29,7 @@ class TurnedAwayError(BeforeHelloError, BusyError):
     """And that by the server, which answered before: too many connections, or too fast."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Endpoint:
+class Endpoint(NamedTuple):
     """A port of an address, and the names to ask for there."""
 
     address: str

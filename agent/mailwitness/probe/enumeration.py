@@ -4,7 +4,6 @@ A server chooses from what is offered; what it chose is taken off the next offer
 """
 
 import asyncio
-import dataclasses
 from collections.abc import Awaitable, Iterable, Iterator, Mapping
 from typing import Callable, Optional, Union
 
@@ -78,7 +77,7 @@ def _suites(ask: Ask, version: VersionName, first: ServerHello) -> "_Search":
         ask,
         version,
         SUITES_OF_TLS_1_3 if version == "TLSv1.3" else SUITES,
-        lambda numbers: dataclasses.replace(base, suites=numbers),
+        lambda numbers: base._replace(suites=numbers),
         lambda answer: answer.suite,
         first,
     )
@@ -92,7 +91,7 @@ def _groups(ask: Ask, accepted: Mapping[VersionName, ServerHello]) -> Iterator["
             ask,
             older[-1],
             GROUPS,
-            lambda numbers: dataclasses.replace(base, groups=numbers),
+            lambda numbers: base._replace(groups=numbers),
             lambda answer: answer.group,
         )
     if "TLSv1.3" in accepted:
@@ -101,7 +100,7 @@ def _groups(ask: Ask, accepted: Mapping[VersionName, ServerHello]) -> Iterator["
             ask,
             "TLSv1.3",
             GROUPS_OF_TLS_1_3,
-            lambda numbers: dataclasses.replace(newest, groups=numbers),
+            lambda numbers: newest._replace(groups=numbers),
             lambda answer: answer.group,
             accepted["TLSv1.3"],
         )
@@ -113,7 +112,7 @@ def _signatures(ask: Ask) -> "_Search":
         ask,
         "TLSv1.2",
         SIGNATURES,
-        lambda numbers: dataclasses.replace(base, signatures=numbers),
+        lambda numbers: base._replace(signatures=numbers),
         lambda answer: answer.signature,
     )
 
@@ -246,7 +245,7 @@ class _UnseenSearch(_Search):
             ask,
             "TLSv1.3",
             SIGNATURES,
-            lambda numbers: dataclasses.replace(self._base, signatures=numbers),
+            lambda numbers: self._base._replace(signatures=numbers),
             lambda _: None,
             first,
         )
@@ -279,10 +278,10 @@ class _UnseenSearch(_Search):
         assert self._first is not None
         answer = self._first
         if answer.group not in SHARES:
-            answer = await self._ask(dataclasses.replace(self._base, groups=tuple(SHARES)))
+            answer = await self._ask(self._base._replace(groups=tuple(SHARES)))
         if isinstance(answer, ServerHello) and answer.group in SHARES:
             group = answer.group
-            self._base = dataclasses.replace(self._base, groups=(group,), shared=group)
+            self._base = self._base._replace(groups=(group,), shared=group)
 
     def _by_key(self) -> list[tuple[int, ...]]:
         """All numbers, together what one kind of key signs with."""

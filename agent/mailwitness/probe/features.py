@@ -1,6 +1,5 @@
 """What goes with a handshake beside the choice of suite, as the server's answers show it."""
 
-import dataclasses
 from collections.abc import Mapping
 from typing import Union
 
@@ -43,7 +42,7 @@ async def _encrypt_then_mac(ask: Ask, version: VersionName) -> Union[bool, Missi
     """A server says so only where it has chosen a suite of CBC (RFC 7366 §3)."""
     base = everything(version)
     chaining = tuple(number for number in base.suites if "_CBC_" in SUITES[number])
-    answer = await ask(dataclasses.replace(base, suites=chaining))
+    answer = await ask(base._replace(suites=chaining))
     if isinstance(answer, ServerHello):
         return _ENCRYPT_THEN_MAC in answer.extensions
     if isinstance(answer, Alert) and answer.refuses:
@@ -59,8 +58,8 @@ async def _fallback(
         return None
     version = list(accepted)[-2]
     # Nothing but what it chose before: no other choice can make this fail.
-    known = dataclasses.replace(everything(version), suites=(accepted[version].suite,))
-    answer = await ask(dataclasses.replace(known, fallback=True))
+    known = everything(version)._replace(suites=(accepted[version].suite,))
+    answer = await ask(known._replace(fallback=True))
     if isinstance(answer, ServerHello):
         return False
     if isinstance(answer, Alert):

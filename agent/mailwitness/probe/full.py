@@ -1,7 +1,6 @@
 """All that can be negotiated with a port: what a brief look leaves out."""
 
 import asyncio
-import dataclasses
 from collections.abc import Mapping
 from typing import Union
 
@@ -29,8 +28,7 @@ async def in_full(
         _injection(questions, brief),
         chains_by_key(questions, brief, answers),
     )
-    return dataclasses.replace(
-        brief,
+    return brief._replace(
         chains=(*brief.chains, *chains),
         negotiation=negotiated,
         features=its_features,

@@ -5,11 +5,10 @@ nothing of the server. The bytes are those of RFC 6101 (SSLv3), RFC 5246 and RFC
 """
 
 import contextlib
-import dataclasses
 import os
 import struct
 from collections.abc import Iterable
-from typing import Optional, Union
+from typing import NamedTuple, Optional, Union
 
 from mailwitness.evidence.names import is_address
 from mailwitness.evidence.probe import VersionName
@@ -25,8 +24,7 @@ _NAMES = {**SUITES, **SUITES_OF_TLS_1_3}
 _DEFLATE, _NO_COMPRESSION = b"\x01", b"\x00"  # RFC 3749
 
 
-@dataclasses.dataclass(frozen=True)
-class Offer:
+class Offer(NamedTuple):
     """What a hello offers: one version, and numbers of everything else in order of preference."""
 
     version: VersionName
@@ -78,13 +76,13 @@ async def say_hello(channel: Channel, offer: Offer) -> Union[ServerHello, Alert]
 def without_suites(offer: Offer, *beginnings: str) -> Offer:
     """The same but for the suites whose names begin so."""
     chosen = tuple(number for number in offer.suites if not _NAMES[number].startswith(beginnings))
-    return dataclasses.replace(offer, suites=chosen)
+    return offer._replace(suites=chosen)
 
 
 def with_suites(offer: Offer, *beginnings: str) -> Offer:
     """The same with those suites alone whose names begin so."""
     chosen = tuple(number for number in offer.suites if _NAMES[number].startswith(beginnings))
-    return dataclasses.replace(offer, suites=chosen)
+    return offer._replace(suites=chosen)
 
 
 def client_hello(offer: Offer) -> bytes:

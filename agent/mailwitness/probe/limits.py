@@ -1,10 +1,9 @@
 """How long and how much the probe bears of a server, and how little the server of the probe."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True)
-class Limits:
+class Limits(NamedTuple):
     """Times in seconds, sizes in bytes. The defaults' reasons stand beside them."""
 
     connect: float = 5.0

@@ -9,8 +9,7 @@ import hashlib
 import re
 import ssl
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from typing import Union
+from typing import NamedTuple, Union
 
 from mailwitness.evidence.missing import Missing
 from mailwitness.evidence.probe import (
@@ -76,8 +75,7 @@ async def _upgrade(dialogue: Dialogue, plain: Channel) -> None:
         raise ChannelError(f"STARTTLS {upgrade.state}: {upgrade.detail}")
 
 
-@dataclass(frozen=True)
-class Trust:
+class Trust(NamedTuple):
     """By what the other end must prove itself before it hears of the account."""
 
     server_name: str

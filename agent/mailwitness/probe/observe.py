@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import dataclasses
 import functools
 import ssl
 from collections.abc import Awaitable, Sequence
@@ -106,7 +105,7 @@ async def _session(questions: Questions) -> Session:
     if not first.chains and not chosen(answers):
         first = await _unless_clear_text(questions, first)
     chains = await chains_by_name(questions, answers, first.chains[0] if first.chains else None)
-    brief = dataclasses.replace(first, versions=versions, chains=chains)
+    brief = first._replace(versions=versions, chains=chains)
     if questions.endpoint.depth == "brief":
         return brief
     # Most looks of an audit are brief, and short: to import the rest would be a good part of them.
@@ -170,7 +169,7 @@ async def _unless_clear_text(questions: Questions, first: Session) -> Session:
     except (ChannelError, NotReachedError):
         return first
     clear = Missing(f"clear text, where TLS is due: {text(greeting)[:200]!a}")
-    return dataclasses.replace(first, greeting=clear, inside_tls=clear)
+    return first._replace(greeting=clear, inside_tls=clear)
 
 
 async def _recognise(questions: Questions) -> None:
@@ -226,7 +225,7 @@ async def _converse(questions: Questions, channel: Channel, _: Reach) -> Session
         await questions.leave(channel)
         return plain
     upgrade = await _upgrade(questions, channel, before_tls)
-    plain = dataclasses.replace(plain, starttls=upgrade)
+    plain = plain._replace(starttls=upgrade)
     if upgrade.state != "ready":
         await questions.leave(channel)
         return plain
@@ -265,8 +264,8 @@ async def _inside(questions: Questions, channel: Channel, session: Session) -> S
     except ChannelError as error:
         missing = Missing(str(error))
         implicit = session.before_tls is None
-        return dataclasses.replace(
-            session, inside_tls=missing, greeting=missing if implicit else session.greeting
+        return session._replace(
+            inside_tls=missing, greeting=missing if implicit else session.greeting
         )
     chain = served_chain(tls, None)  # before anything said inside can end the session
     greeting = session.greeting
@@ -278,7 +277,7 @@ async def _inside(questions: Questions, channel: Channel, session: Session) -> S
     else:
         inside = await _or_missing(questions.dialogue.capabilities(tls))
         await questions.leave(tls)
-    return dataclasses.replace(session, greeting=greeting, inside_tls=inside, chains=(chain,))
+    return session._replace(greeting=greeting, inside_tls=inside, chains=(chain,))
 
 
 async def _or_missing(asked: Awaitable[_T]) -> Union[_T, Missing]:

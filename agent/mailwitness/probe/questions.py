@@ -9,8 +9,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Awaitable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Callable, Optional, TypeVar, Union
+from typing import Callable, NamedTuple, Optional, TypeVar, Union
 
 from mailwitness.evidence.missing import Missing
 from mailwitness.evidence.probe import Capabilities, Protocol, Reach, Starttls, TlsMode, VersionName
@@ -47,8 +46,7 @@ Told = Union[_T, ChannelError, NotReachedError]
 Say = Callable[[Channel], Awaitable[_T]]  # a hello, and what is answered to it
 
 
-@dataclass(frozen=True)
-class Opening:
+class Opening(NamedTuple):
     """What was said in clear up to where TLS begins."""
 
     greeting: str

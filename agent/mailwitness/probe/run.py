@@ -4,8 +4,7 @@ import asyncio
 import socket
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import Callable, Optional, Union
+from typing import Callable, NamedTuple, Optional, Union
 
 from mailwitness import __version__
 from mailwitness.evidence.missing import Missing
@@ -18,19 +17,21 @@ from mailwitness.probe.pace import Pace
 from mailwitness.probe.targets import Target
 
 
-@dataclass(frozen=True)
-class Manner:
+class Manner(NamedTuple):
     """How to look."""
 
     source_addresses: tuple[str, ...] = ()  # own ones to connect from, one of a family at most
     depth: Depth = "full"
 
 
+DEFAULT_MANNER = Manner()
+
+
 def probe(
     targets: Iterable[Target],
     vantage: str,
     limits: Limits = DEFAULT_LIMITS,
-    manner: Manner = Manner(),
+    manner: Manner = DEFAULT_MANNER,
     progress: Optional[Callable[[Observation], None]] = None,
 ) -> Iterator[ProbeEvidence]:
     """The evidence of each target, in the order in which they are done.
@@ -61,8 +62,7 @@ def probe(
         loop.close()
 
 
-@dataclass(frozen=True)
-class _Look:
+class _Look(NamedTuple):
     """At one host."""
 
     talks: Conversations

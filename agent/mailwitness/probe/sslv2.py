@@ -5,8 +5,7 @@ As in draft-hickman-netscape-ssl-00, §2. What it accepts is answered whole by o
 
 import os
 import struct
-from dataclasses import dataclass
-from typing import Optional, Union
+from typing import NamedTuple, Optional, Union
 
 from mailwitness.probe.answer import Alert
 from mailwitness.probe.channel import Channel, ChannelError, ClosedError
@@ -21,8 +20,7 @@ _SUITES = (
 _LONG_HEADER = 0x80  # of two bytes: no padding follows
 
 
-@dataclass(frozen=True)
-class HelloOfSslv2:
+class HelloOfSslv2(NamedTuple):
     """An answer in SSL 2.0; without a version it is an error, which refuses."""
 
     version: Optional[int]

@@ -5,7 +5,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Optional
+from typing import NamedTuple, Optional
 
 from mailwitness.evidence.codec import EvidenceError, Port, decode
 
@@ -24,8 +24,7 @@ class Account:
     trust_store: Optional[str] = field(repr=False)  # PEM of further CAs
 
 
-@dataclass(frozen=True)
-class Target:
+class Target(NamedTuple):
     """A host to look at: every address of `target`, each of `ports`, each of `names` by SNI."""
 
     host: str  # the inventory name, for the evidence

@@ -169,7 +169,7 @@ def evidence(filters: Filters, host: Host, root: Root) -> HostEvidence:
     capture, around = filters.capture(), host.network()
     return replace(
         BARE_HOST,
-        system=replace(BARE_HOST.system, kernel=os.uname().release),
+        system=BARE_HOST.system._replace(kernel=os.uname().release),
         postfix=None,
         postfix_instances=(),
         dovecot=None,
