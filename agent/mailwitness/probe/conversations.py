@@ -16,7 +16,7 @@ from mailwitness.probe.pace import Pace
 
 # `versions`: which of them are accepted, by six to nine connections; `brief`: the chains and what
 # is said inside TLS, too, by two or three more; `full`: all that can be negotiated, too, by sixty
-# to a hundred to a server of today and some 150 to one that takes every old suite.
+# to a hundred to a server of today and some 130 to one that takes every old suite.
 Depth = Literal["versions", "brief", "full"]
 DEPTHS: tuple[Depth, ...] = get_args(Depth)
 
