@@ -29,3 +29,13 @@ def test_a_target_with_a_port_from_an_address_of_ones_own(
         assert agent.main(["probe", target, "--source-address", "127.0.0.9"]) == 0
     (seen,) = json.loads(capsys.readouterr().out)["observations"]
     assert (seen["port"], seen["reach"]["source_address"]) == (server.port, "127.0.0.9")
+
+
+def test_ports_of_one_host_are_one_look_at_it(capsys: pytest.CaptureFixture[str]) -> None:
+    with serving(lambda _: None) as one, serving(lambda _: None) as other:
+        targets = [f"127.0.0.1:{port}" for port in (one.port, other.port, one.port)]
+        assert agent.main(["probe", *targets, "--source-address", "127.0.0.9"]) == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    found = json.loads(line)
+    assert (found["host"], found["target"]) == ("127.0.0.1", "127.0.0.1")
+    assert [seen["port"] for seen in found["observations"]] == [one.port, other.port]

@@ -125,7 +125,9 @@ def _targets(arguments: argparse.Namespace) -> "Iterator[Target]":
 
     if not arguments.targets:
         yield from read_targets(sys.stdin)
+    ports: dict[str, list[int]] = {}  # one look at each host, which bears so much of it at once
     for word in arguments.targets:
         host, port = parse(word)
-        ports = (port,) if port else tuple(arguments.port or DEFAULT_PORTS)
-        yield Target(word, host, tuple(arguments.name), ports, account=None)
+        ports.setdefault(host, []).extend([port] if port else arguments.port or DEFAULT_PORTS)
+    for host, its in ports.items():
+        yield Target(host, host, tuple(arguments.name), tuple(dict.fromkeys(its)))
