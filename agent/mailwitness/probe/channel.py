@@ -113,7 +113,9 @@ class Channel:
         patience = self._patience(self.limits.read)
         try:
             self._writer.write(data)
-            await _within(self._writer.drain(), patience)
+            transport = self._writer.transport  # which has nearly always passed all of it on
+            if transport.is_closing() or transport.get_write_buffer_size():
+                await _within(self._writer.drain(), patience)
         except asyncio.TimeoutError:
             raise self._silence(f"took no data for {self.limits.read:g} s") from None
         except OSError as error:
