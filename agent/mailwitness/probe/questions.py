@@ -148,30 +148,16 @@ class Questions:
             told, answers = await asyncio.gather(self.ask_together(others), self.ask_all(newest))
             return told, answers
 
-        async def others_again(places: list[int]) -> list[Told[_T]]:
-            return await self.ask_together([others[at] for at in places])
-
         async def newest_again(places: list[int]) -> list[Answer]:
             return await self.ask_all(newest[at] for at in places)
 
         begun = time.monotonic()
-        if self.works or self.endpoint.depth == "versions":
-            found = await self._let_in(others, newest)
-            if found is None:
-                answers = await self._one_after_the_other(newest, begun)
-                found = await self.ask_together(others), answers
-            told, answers = found
-            return told, await self._proven(answers, newest_again)  # they had no control
-        # Not even a handshake of the local library came about: a control may never be answered.
-        told, answers = await asyncio.gather(
-            self._answers(others), self._answers([self.hello(offer) for offer in newest])
-        )
-        if not self._by_control and any(isinstance(one, ClosedError) for one in answers):
+        found = await self._let_in(others, newest)
+        if found is None:
             answers = await self._one_after_the_other(newest, begun)
-        return (
-            await self._proven(told, others_again),
-            await self._proven(answers, newest_again),
-        )
+            found = await self.ask_together(others), answers
+        told, answers = found
+        return told, await self._proven(answers, newest_again)  # they had no control
 
     async def _one_after_the_other(self, newest: Sequence[Offer], begun: float) -> list[Answer]:
         """Where none was answered of those that were asked together, at `begun`."""
