@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
+from ansible.errors import AnsibleConnectionFailure
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 
@@ -17,8 +17,8 @@ from mailwitness import zipapp
 from mailwitness.evidence import folder
 from mailwitness.evidence.codec import decode, prepare
 from mailwitness.evidence.host import HostEvidence
-from mailwitness.evidence.run import CONTROLLER, PlannedHost
-from mailwitness.inventory.plan import EVIDENCE, InventoryError, account
+from mailwitness.evidence.run import PlannedHost
+from mailwitness.inventory.plan import EVIDENCE
 from mailwitness.transport import errand
 
 # Ansible loads this before it forks a process for each host: made here it is made once.
@@ -30,7 +30,7 @@ class ActionModule(ActionBase):
 
     TRANSFERS_FILES = False
     _supports_check_mode = True
-    _VALID_ARGS = frozenset({"command", "output", "vantage", "python", "sudo"})
+    _VALID_ARGS = frozenset({"command", "output", "sudo"})
 
     def run(
         self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
@@ -42,17 +42,16 @@ class ActionModule(ActionBase):
         variables = task_vars or {}
         output = Path(self._task.args["output"])
         self._evidence = output / EVIDENCE
-        self._host = self._task.args.get("vantage") or variables["inventory_hostname"]
+        self._host = variables["inventory_hostname"]
         self._probing = self._task.args["command"] == "probe"
         about = self._about()
         try:
-            call = self._call(about, variables)
             agent = zipapp.read(output / zipapp.NAME)
             answer, result["changed"] = errand.run(
                 self._shell,
-                call,
+                self._call(about),
                 agent,
-                self._python(variables),
+                _python(variables),
                 check_mode=bool(self._task.check_mode),
             )
             problems = list(
@@ -80,24 +79,11 @@ class ActionModule(ActionBase):
             if self._probing or host["name"] == self._host
         ]
 
-    def _call(self, about: list[PlannedHost], variables: dict[str, Any]) -> errand.Call:
-        if not self._probing:
-            sudo = boolean(self._task.args.get("sudo", False))
-            return errand.inspect_call(about[0], sudo=sudo)
-        accounts = {}
-        if self._host == CONTROLLER:  # no other vantage hears of them
-            try:
-                accounts = {
-                    host.name: account(host.name, variables["hostvars"][host.name])
-                    for host in about
-                }
-            except InventoryError as error:
-                raise AnsibleActionFail(str(error)) from None
-        return errand.probe_call(self._host, about, accounts)
-
-    def _python(self, variables: dict[str, Any]) -> str | None:
-        given = self._task.args.get("python") or variables.get("ansible_python_interpreter")
-        return None if not given or str(given).startswith("auto") else str(given)
+    def _call(self, about: list[PlannedHost]) -> errand.Call:
+        if self._probing:
+            return errand.probe_call(self._host, about, accounts={})
+        sudo = boolean(self._task.args.get("sudo", False))
+        return errand.inspect_call(about[0], sudo=sudo)
 
     def _shell(self, script: str, data: bytes) -> errand.Answer:
         # Data on standard input, if only a line end, keeps Ansible from asking for a terminal,
@@ -115,3 +101,9 @@ class ActionModule(ActionBase):
                 else folder.host_file(self._evidence, host.name)
             )
             errand.keep_failure(path, host.name, kind, reason)
+
+
+def _python(variables: dict[str, Any]) -> str | None:
+    """The host's own, where the inventory names it."""
+    given = variables.get("ansible_python_interpreter")
+    return None if not given or str(given).startswith("auto") else str(given)

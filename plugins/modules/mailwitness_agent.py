@@ -12,7 +12,7 @@ description:
 author: The mailwitness authors
 options:
   command:
-    description: Inspect this host, or probe the fleet from it.
+    description: Inspect this host, or probe the fleet from it, as a vantage.
     type: str
     choices: [inspect, probe]
     required: true
@@ -20,12 +20,6 @@ options:
     description: The folder of the run on the controller, as C(mailwitness_plan) has made it.
     type: path
     required: true
-  vantage:
-    description: What the evidence calls the place that is probed from; default the inventory name.
-    type: str
-  python:
-    description: The Python to run it with; default C(ansible_python_interpreter), or any found.
-    type: path
   sudo:
     description: Whether a login without root asks sudo for what needs root.
     type: bool
