@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from ansible.errors import AnsibleConnectionFailure
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 
@@ -30,7 +30,7 @@ class ActionModule(ActionBase):
 
     TRANSFERS_FILES = False
     _supports_check_mode = True
-    _VALID_ARGS = frozenset({"command", "output", "sudo"})
+    _VALID_ARGS = frozenset({"command"})
 
     def run(
         self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
@@ -40,7 +40,7 @@ class ActionModule(ActionBase):
         gc.disable()
         result: dict[str, Any] = super().run(tmp, task_vars)
         variables = task_vars or {}
-        output = Path(self._task.args["output"])
+        output = _output(variables)
         self._evidence = output / EVIDENCE
         self._host = variables["inventory_hostname"]
         self._probing = self._task.args["command"] == "probe"
@@ -49,7 +49,7 @@ class ActionModule(ActionBase):
             agent = zipapp.read(output / zipapp.NAME)
             answer, result["changed"] = errand.run(
                 self._shell,
-                self._call(about),
+                self._call(about, variables),
                 agent,
                 _python(variables),
                 check_mode=bool(self._task.check_mode),
@@ -79,11 +79,11 @@ class ActionModule(ActionBase):
             if self._probing or host["name"] == self._host
         ]
 
-    def _call(self, about: list[PlannedHost]) -> errand.Call:
+    def _call(self, about: list[PlannedHost], variables: dict[str, Any]) -> errand.Call:
         if self._probing:
             return errand.probe_call(self._host, about, accounts={})
-        sudo = boolean(self._task.args.get("sudo", False))
-        return errand.inspect_call(about[0], sudo=sudo)
+        sudo = self._templar.template(variables.get("mailwitness_sudo", False))
+        return errand.inspect_call(about[0], sudo=boolean(sudo))
 
     def _shell(self, script: str, data: bytes) -> errand.Answer:
         # Data on standard input, if only a line end, keeps Ansible from asking for a terminal,
@@ -101,6 +101,14 @@ class ActionModule(ActionBase):
                 else folder.host_file(self._evidence, host.name)
             )
             errand.keep_failure(path, host.name, kind, reason)
+
+
+def _output(variables: dict[str, Any]) -> Path:
+    """The folder of the run, as the plan has registered it."""
+    # As an argument of the task it would be a template, which is compiled again for each host.
+    if "mailwitness__run" not in variables:
+        raise AnsibleActionFail("mailwitness__run is not there: the plan of the role comes first.")
+    return Path(variables["mailwitness__run"]["output"])
 
 
 def _python(variables: dict[str, Any]) -> str | None:

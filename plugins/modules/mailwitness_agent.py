@@ -16,21 +16,16 @@ options:
     type: str
     choices: [inspect, probe]
     required: true
-  output:
-    description: The folder of the run on the controller, as C(mailwitness_plan) has made it.
-    type: path
-    required: true
-  sudo:
-    description: Whether a login without root asks sudo for what needs root.
-    type: bool
-    default: false
+notes:
+  - The folder of the run is that of C(mailwitness__run), which the plan of the role has registered,
+    and C(mailwitness_sudo) says whether a login without root asks sudo for what needs root. As
+    arguments they would be templates, and one takes longer for each host than the evidence.
 """
 
 EXAMPLES = r"""
 - name: Run the agent
   mailwitness.mailwitness.mailwitness_agent:
     command: inspect
-    output: "{{ mailwitness__run.output }}"
 """
 
 RETURN = r"""
