@@ -22,7 +22,8 @@ from mailwitness.inventory.plan import EVIDENCE
 from mailwitness.transport import errand
 
 # Ansible loads this before it forks a process for each host: made here it is made once.
-prepare(HostEvidence)
+for kind in (HostEvidence, PlannedHost):
+    prepare(kind)
 
 
 class ActionModule(ActionBase):
