@@ -5,9 +5,11 @@ from __future__ import annotations
 import gc
 import json
 import shlex
-from collections.abc import Iterable
+import signal
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible.module_utils.parsing.convert_bool import boolean
@@ -24,6 +26,10 @@ from mailwitness.transport import errand
 # Ansible loads this before it forks a process for each host: made here it is made once.
 for kind in (HostEvidence, PlannedHost):
     prepare(kind)
+
+
+class _Late(BaseException):
+    """The time is over; connection plugins would take an Exception for a reason to try again."""
 
 
 class ActionModule(ActionBase):
@@ -46,15 +52,17 @@ class ActionModule(ActionBase):
         self._host = variables["inventory_hostname"]
         self._probing = self._task.args["command"] == "probe"
         about = self._about()
+        seconds = 0 if self._probing else int(self._of_role(variables, "timeout"))
         try:
             agent = zipapp.read(output / zipapp.NAME)
-            answer, result["changed"] = errand.run(
-                self._shell,
-                self._call(about, variables),
-                agent,
-                _python(variables),
-                check_mode=bool(self._task.check_mode),
-            )
+            with _limit(seconds):
+                answer, result["changed"] = errand.run(
+                    self._shell,
+                    self._call(about, variables),
+                    agent,
+                    _python(variables),
+                    check_mode=bool(self._task.check_mode),
+                )
             problems = list(
                 errand.keep_probes(self._evidence, self._host, about, answer)
                 if self._probing
@@ -63,7 +71,11 @@ class ActionModule(ActionBase):
         except AnsibleConnectionFailure as error:
             self._fail("unreachable", str(error), about)
             raise
-        except BaseException as error:  # a task's time limit is no Exception
+        except _Late:
+            reason = f"no answer within {seconds} s"
+            self._fail("failed", reason, about)
+            raise AnsibleActionFail(reason) from None
+        except BaseException as error:
             self._fail("failed", f"{type(error).__name__}: {error}", about)
             raise
         if problems:
@@ -83,8 +95,14 @@ class ActionModule(ActionBase):
     def _call(self, about: list[PlannedHost], variables: dict[str, Any]) -> errand.Call:
         if self._probing:
             return errand.probe_call(self._host, about, accounts={})
-        sudo = self._templar.template(variables.get("mailwitness_sudo", False))
-        return errand.inspect_call(about[0], sudo=boolean(sudo))
+        sudo = boolean(self._of_role(variables, "sudo"))
+        return errand.inspect_call(about[0], sudo=sudo)
+
+    def _of_role(self, variables: dict[str, Any], name: str) -> Any:
+        """A variable of the role."""
+        # In the task it would be a template, and to compile one for each host takes longer than to
+        # look through the evidence; this one is compiled where the inventory has a template.
+        return self._templar.template(variables[f"mailwitness_{name}"])
 
     def _shell(self, script: str, data: bytes) -> errand.Answer:
         # Data on standard input, if only a line end, keeps Ansible from asking for a terminal,
@@ -106,10 +124,24 @@ class ActionModule(ActionBase):
 
 def _output(variables: dict[str, Any]) -> Path:
     """The folder of the run, as the plan has registered it."""
-    # As an argument of the task it would be a template, which is compiled again for each host.
     if "mailwitness__run" not in variables:
         raise AnsibleActionFail("mailwitness__run is not there: the plan of the role comes first.")
     return Path(variables["mailwitness__run"]["output"])
+
+
+@contextmanager
+def _limit(seconds: int) -> Iterator[None]:
+    """Ends by an exception what takes longer; 0: nothing does."""
+
+    def late(*_: object) -> NoReturn:
+        raise _Late
+
+    signal.signal(signal.SIGALRM, late)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
 
 
 def _python(variables: dict[str, Any]) -> str | None:

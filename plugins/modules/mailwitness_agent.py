@@ -17,9 +17,9 @@ options:
     choices: [inspect, probe]
     required: true
 notes:
-  - The folder of the run is that of C(mailwitness__run), which the plan of the role has registered,
-    and C(mailwitness_sudo) says whether a login without root asks sudo for what needs root. As
-    arguments they would be templates, and one takes longer for each host than the evidence.
+  - It belongs to the role. The folder of the run is that of C(mailwitness__run), which the plan has
+    registered; C(mailwitness_timeout) and C(mailwitness_sudo) are obeyed as the role has them. As
+    arguments they would be templates, which Ansible compiles again for each host.
 """
 
 EXAMPLES = r"""
