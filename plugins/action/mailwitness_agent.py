@@ -5,9 +5,11 @@ from __future__ import annotations
 import gc
 import json
 import shlex
-from collections.abc import Iterable
+import signal
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible.module_utils.parsing.convert_bool import boolean
@@ -17,12 +19,17 @@ from mailwitness import zipapp
 from mailwitness.evidence import folder
 from mailwitness.evidence.codec import decode, prepare
 from mailwitness.evidence.host import HostEvidence
-from mailwitness.evidence.run import CONTROLLER, PlannedHost
-from mailwitness.inventory.plan import EVIDENCE, InventoryError, account
+from mailwitness.evidence.run import PlannedHost
+from mailwitness.inventory.plan import EVIDENCE
 from mailwitness.transport import errand
 
 # Ansible loads this before it forks a process for each host: made here it is made once.
-prepare(HostEvidence)
+for kind in (HostEvidence, PlannedHost):
+    prepare(kind)
+
+
+class _Late(BaseException):
+    """The time is over; connection plugins would take an Exception for a reason to try again."""
 
 
 class ActionModule(ActionBase):
@@ -30,7 +37,7 @@ class ActionModule(ActionBase):
 
     TRANSFERS_FILES = False
     _supports_check_mode = True
-    _VALID_ARGS = frozenset({"command", "output", "vantage", "python", "sudo"})
+    _VALID_ARGS = frozenset({"command"})
 
     def run(
         self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
@@ -40,21 +47,22 @@ class ActionModule(ActionBase):
         gc.disable()
         result: dict[str, Any] = super().run(tmp, task_vars)
         variables = task_vars or {}
-        output = Path(self._task.args["output"])
+        output = _output(variables)
         self._evidence = output / EVIDENCE
-        self._host = self._task.args.get("vantage") or variables["inventory_hostname"]
+        self._host = variables["inventory_hostname"]
         self._probing = self._task.args["command"] == "probe"
         about = self._about()
+        seconds = 0 if self._probing else int(self._of_role(variables, "timeout"))
         try:
-            call = self._call(about, variables)
             agent = zipapp.read(output / zipapp.NAME)
-            answer, result["changed"] = errand.run(
-                self._shell,
-                call,
-                agent,
-                self._python(variables),
-                check_mode=bool(self._task.check_mode),
-            )
+            with _limit(seconds):
+                answer, result["changed"] = errand.run(
+                    self._shell,
+                    self._call(about, variables),
+                    agent,
+                    _python(variables),
+                    check_mode=bool(self._task.check_mode),
+                )
             problems = list(
                 errand.keep_probes(self._evidence, self._host, about, answer)
                 if self._probing
@@ -63,7 +71,11 @@ class ActionModule(ActionBase):
         except AnsibleConnectionFailure as error:
             self._fail("unreachable", str(error), about)
             raise
-        except BaseException as error:  # a task's time limit is no Exception
+        except _Late:
+            reason = f"no answer within {seconds} s"
+            self._fail("failed", reason, about)
+            raise AnsibleActionFail(reason) from None
+        except BaseException as error:  # a time limit of Ansible's is no Exception
             self._fail("failed", f"{type(error).__name__}: {error}", about)
             raise
         if problems:
@@ -81,23 +93,16 @@ class ActionModule(ActionBase):
         ]
 
     def _call(self, about: list[PlannedHost], variables: dict[str, Any]) -> errand.Call:
-        if not self._probing:
-            sudo = boolean(self._task.args.get("sudo", False))
-            return errand.inspect_call(about[0], sudo=sudo)
-        accounts = {}
-        if self._host == CONTROLLER:  # no other vantage hears of them
-            try:
-                accounts = {
-                    host.name: account(host.name, variables["hostvars"][host.name])
-                    for host in about
-                }
-            except InventoryError as error:
-                raise AnsibleActionFail(str(error)) from None
-        return errand.probe_call(self._host, about, accounts)
+        if self._probing:
+            return errand.probe_call(self._host, about, accounts={})
+        sudo = boolean(self._of_role(variables, "sudo"))
+        return errand.inspect_call(about[0], sudo=sudo)
 
-    def _python(self, variables: dict[str, Any]) -> str | None:
-        given = self._task.args.get("python") or variables.get("ansible_python_interpreter")
-        return None if not given or str(given).startswith("auto") else str(given)
+    def _of_role(self, variables: dict[str, Any], name: str) -> Any:
+        """A variable of the role."""
+        # In the task it would be a template, and to compile one for each host takes longer than to
+        # look through the evidence; this one is compiled where the inventory has a template.
+        return self._templar.template(variables[f"mailwitness_{name}"])
 
     def _shell(self, script: str, data: bytes) -> errand.Answer:
         # Data on standard input, if only a line end, keeps Ansible from asking for a terminal,
@@ -115,3 +120,34 @@ class ActionModule(ActionBase):
                 else folder.host_file(self._evidence, host.name)
             )
             errand.keep_failure(path, host.name, kind, reason)
+
+
+def _output(variables: dict[str, Any]) -> Path:
+    """The folder of the run, as the plan has registered it."""
+    if "mailwitness__run" not in variables:
+        raise AnsibleActionFail("mailwitness__run is not there: the plan of the role comes first.")
+    return Path(variables["mailwitness__run"]["output"])
+
+
+@contextmanager
+def _limit(seconds: int) -> Iterator[None]:
+    """Ends by an exception what takes longer; 0: a limit of Ansible's own is left as it is."""
+
+    def late(*_: object) -> NoReturn:
+        raise _Late
+
+    if not seconds:
+        yield
+        return
+    signal.signal(signal.SIGALRM, late)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+
+
+def _python(variables: dict[str, Any]) -> str | None:
+    """The host's own, where the inventory names it."""
+    given = variables.get("ansible_python_interpreter")
+    return None if not given or str(given).startswith("auto") else str(given)

@@ -12,31 +12,20 @@ description:
 author: The mailwitness authors
 options:
   command:
-    description: Inspect this host, or probe the fleet from it.
+    description: Inspect this host, or probe the fleet from it, as a vantage.
     type: str
     choices: [inspect, probe]
     required: true
-  output:
-    description: The folder of the run on the controller, as C(mailwitness_plan) has made it.
-    type: path
-    required: true
-  vantage:
-    description: What the evidence calls the place that is probed from; default the inventory name.
-    type: str
-  python:
-    description: The Python to run it with; default C(ansible_python_interpreter), or any found.
-    type: path
-  sudo:
-    description: Whether a login without root asks sudo for what needs root.
-    type: bool
-    default: false
+notes:
+  - It belongs to the role. The folder of the run is that of C(mailwitness__run), which the plan has
+    registered; C(mailwitness_timeout) and C(mailwitness_sudo) are obeyed as the role has them. As
+    arguments they would be templates, which Ansible compiles again for each host.
 """
 
 EXAMPLES = r"""
 - name: Run the agent
   mailwitness.mailwitness.mailwitness_agent:
     command: inspect
-    output: "{{ mailwitness__run.output }}"
 """
 
 RETURN = r"""

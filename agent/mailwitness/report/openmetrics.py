@@ -3,9 +3,6 @@
 from datetime import datetime
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Gauge
-from prometheus_client.openmetrics.exposition import generate_latest
-
 from mailwitness.policy.outcome import Severity
 from mailwitness.report.interface import Format
 from mailwitness.report.plots import expiries
@@ -17,6 +14,10 @@ _STATUSES = ("audited", "partial", "unreachable", "failed")
 
 def _render(report: dict[str, Any]) -> str:
     """Gauges alone, so that the older text format of Prometheus reads them, too."""
+    # Every command knows all formats; this takes longer to import than all others together.
+    from prometheus_client import CollectorRegistry, Gauge  # noqa: PLC0415
+    from prometheus_client.openmetrics.exposition import generate_latest  # noqa: PLC0415
+
     registry = CollectorRegistry()
 
     def gauge(name: str, meaning: str, *labels: str) -> Gauge:

@@ -10,9 +10,8 @@ from mailwitness.evidence import folder
 from mailwitness.evidence.run import CONTROLLER, PlannedHost, Run
 from mailwitness.inventory.plan import Variables
 from mailwitness.inventory.way import Way, way
-from mailwitness.probe.run import probe
-from mailwitness.probe.targets import read_targets
 from mailwitness.transport import errand
+from mailwitness.transport.here import probe_from_here
 from mailwitness.transport.ssh import LateError, UnreachableError, connected
 from mailwitness.zipapp import Zipapp
 
@@ -71,9 +70,7 @@ def collect(
             each.result()
             done()
     if CONTROLLER in run.vantages:
-        targets = errand.probe_call(CONTROLLER, run.hosts, accounts).data.decode().splitlines()
-        for seen in probe(read_targets(targets), CONTROLLER):
-            folder.write(folder.probe_file(errands.evidence, seen.host, CONTROLLER), seen)
+        probe_from_here(errands.evidence, run.hosts, accounts)
         done()
 
 
