@@ -19,12 +19,14 @@ import time
 from pathlib import Path
 
 from benchmarks.fleet import lay_out
+from benchmarks.installed import compile_sources
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--hosts", type=int, nargs="+", default=[1000, 10_000])
     base = None
+    compile_sources()
     for hosts in parser.parse_args().hosts:
         with tempfile.TemporaryDirectory() as temporary:
             folder = Path(temporary)

@@ -10,7 +10,6 @@ what is left where there is no host, growth what more of them cost.
 """
 
 import argparse
-import compileall
 import contextlib
 import os
 import shlex
@@ -27,6 +26,7 @@ import yaml
 from tests.lab.audit import ROOT, playbook
 from tests.transport import sshd
 
+from benchmarks.installed import compile_sources
 from mailwitness import zipapp
 
 _AT_ONCE, _FEW = "20", 10
@@ -74,9 +74,7 @@ def main() -> None:
     parser.add_argument("--hosts", type=int, default=60)
     hosts = parser.parse_args().hosts
     names = [f"h{number}" for number in range(2 * hosts)]
-    # As pip does at an installation: what compiles anew for each run is none of what a host costs.
-    for sources in ("agent", "plugins"):
-        compileall.compile_dir(ROOT / sources, quiet=1)
+    compile_sources()
     print(f"{'a host:':25} {'CPU':>6} {'time':>6} {'their CPU':>10}   in ms")
     with tempfile.TemporaryDirectory() as temporary, _groups() as groups:
         folder = Path(temporary)

@@ -27,6 +27,7 @@ from pathlib import Path
 from tabulate import tabulate
 from tests.probe.matrix import make_keys
 
+from benchmarks.installed import compile_sources
 from benchmarks.wire_speed import AGENT, Cost, run
 from mailwitness.evidence.probe import VERSIONS
 
@@ -52,6 +53,7 @@ def main() -> int:
     parser.add_argument("--fleet", type=int, default=1000, help="addresses; 0: none")
     parser.add_argument("endpoints", nargs="*", metavar="HOST:PORT")
     arguments = parser.parse_args()
+    compile_sources()
     missed = False
     if arguments.endpoints and arguments.sslyze:
         for busy in (False, True):

@@ -21,6 +21,7 @@ from typing import IO
 
 from tabulate import tabulate
 
+from benchmarks.installed import compile_sources
 from mailwitness.evidence.probe import Protocol
 from mailwitness.evidence.services import SERVICES
 from mailwitness.probe.conversations import DEPTHS
@@ -98,6 +99,7 @@ def main() -> int:
     parser.add_argument("--testssl", metavar="SCRIPT")
     parser.add_argument("endpoints", nargs="+", metavar="HOST:PORT")
     arguments = parser.parse_args()
+    compile_sources()
     ratios: dict[tuple[str, str, str], list[float]] = {}
     for endpoint in arguments.endpoints:
         host, _, port = endpoint.rpartition(":")
