@@ -51,7 +51,7 @@ def put(path: Path, text: str) -> None:
     """Put what is a document already, in ASCII, in `path`, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_suffix(".unfinished")
-    unfinished.write_text(text, "ascii")
+    unfinished.write_bytes(text.encode("ascii"))
     unfinished.replace(path)
 
 
