@@ -327,7 +327,7 @@ class Walk:
         """Through all base chains of the hook, by priority, with conntrack and NAT between them."""
         self._hook = hook
         chains = self._ruleset.attached(self._family, hook)
-        if not chains and hook not in _OF_THE_KERNEL:
+        if not flows or not (chains or hook in _OF_THE_KERNEL):
             return flows
         plain = [each for each in chains if not _is_nat(each.chain)]
         stages: list[tuple[int, Callable[[Flows], Flows]]] = [
