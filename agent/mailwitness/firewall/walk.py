@@ -304,6 +304,8 @@ class Walk:
                 cells = ((EVERYTHING, NOTHING),)
             for who, numbers in cells:
                 part = rest.common(who)
+                if not part:
+                    continue
                 if packet.family != V4 and (link_local := part & LINK_LOCAL):
                     # tcp_v6_send_synack() answers on the link that the SYN came from, where
                     # all devices have the same network.
