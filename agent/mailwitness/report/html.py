@@ -85,6 +85,7 @@ def _template(name: str) -> Template:
     environment = _Pages(
         loader=PackageLoader(__package__ or "", "templates"),
         autoescape=True,
+        auto_reload=False,  # else every page looks whether the files have changed
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
