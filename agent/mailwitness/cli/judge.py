@@ -28,7 +28,7 @@ from mailwitness.policy import baseline, waiver
 from mailwitness.policy.audit import Borne, judge_fleet
 from mailwitness.progress import counted
 from mailwitness.report import json
-from mailwitness.report.html import fleet_page, host_page, one_host
+from mailwitness.report.html import fleet_page, host_page, one_host, prepare
 from mailwitness.report.interface import all_formats
 from mailwitness.report.model import build
 from mailwitness.report.spool import Spool, brief
@@ -85,6 +85,7 @@ def judged(evidence: Path, arguments: argparse.Namespace, history: "History | No
     audit = judge_fleet(fleet.read(evidence), arguments.policy, checks, borne)
     if arguments.output:
         arguments.output.mkdir(parents=True, exist_ok=True)
+        prepare()
     with Spool(arguments.output) as hosts:
         watched = partial(_counted, len(audit.run.hosts))
         finish = partial(_write_page, arguments.output) if arguments.output else None

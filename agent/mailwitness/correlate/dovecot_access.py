@@ -58,12 +58,13 @@ def no_login(family: int, protocol: str, dovecot: Dovecot | Missing | None) -> I
         return
     asked = [each for each in dovecot.passdbs if each.protocol in (None, protocol)]
     bound = [(each, *_from(family, each)) for each in asked]
+    if all(surely == EVERYTHING for _, surely, _ in bound):  # as nearly everywhere
+        return
     some = union(possibly for _, _, possibly in bound)
     every = ~union(~surely for _, surely, _ in bound)
     names = _said(each for each, surely, _ in bound if surely != EVERYTHING)
-    if bound:
-        yield Gate.of_service(family, ~some, names, surely=True)
-        yield Gate.of_service(family, some - every, f"{names}: it hangs on the user", surely=False)
+    yield Gate.of_service(family, ~some, names, surely=True)
+    yield Gate.of_service(family, some - every, f"{names}: it hangs on the user", surely=False)
 
 
 def _from(family: int, passdb: Passdb) -> tuple[IntervalSet, IntervalSet]:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from mailwitness.evidence.host import HostEvidence, ListeningSocket, PacketFilter
@@ -102,12 +103,16 @@ class Filters:
             for family, address, interface in self.faces
         )
         own = {address for _, address, _ in self.faces}
-        networks = {
+        return Filtered(ways, frozenset(own & set(used)), self.nobody, self._beside)
+
+    @cached_property
+    def _beside(self) -> dict[str, IntervalSet]:
+        """By own address: the network that it stands in."""
+        return {
             text.partition("/")[0]: parse_network(text)[1]
             for interface in self.networks[4].interfaces
             for text in interface.addresses
         }
-        return Filtered(ways, frozenset(own & set(used)), self.nobody, networks)
 
     def trace(self, source: str, way: Reachability) -> Trace:
         """The way of one source through the packet filters, rule by rule."""
@@ -122,7 +127,7 @@ class Filters:
             decider = Decider(Layer.LISTENER, _BOTH_FAMILIES)
             way = _behind(way, Gate(4, EVERYTHING, Answer.UNDECIDED, _BOTH_FAMILIES, decider))
         for gate in gates:
-            if gate.family == way.family:
+            if gate.family == way.family and gate.sources:
                 way = _behind(way, gate)
         return way
 

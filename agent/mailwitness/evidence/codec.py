@@ -233,6 +233,8 @@ def _literal(words: tuple[str, ...]) -> _Decoder:
 
 def _tuple(item: _Decoder) -> _Decoder:
     def decoder(value: Any) -> Any:
+        if item is _text and type(value) is list and _all_plain(value):
+            return tuple(value)
         found: list[Any] = []
         try:
             for each in _expect(list, value):
@@ -248,6 +250,8 @@ def _tuple(item: _Decoder) -> _Decoder:
 
 def _dict(item: _Decoder) -> _Decoder:
     def decoder(value: Any) -> Any:
+        if item is _text and type(value) is dict and _all_plain((*value, *value.values())):
+            return dict(value)
         found = {}
         for key, each in _expect(dict, value).items():
             _text(key)
@@ -273,6 +277,7 @@ def _missing(value: Any) -> Missing:
 def _record(kind: Any) -> _Decoder:
     types = get_type_hints(kind, include_extras=True)
     hints = {name: _decoder(types[name]) for name in _fields(kind)}
+    parts = [(name, hint, _takes_text(types[name])) for name, hint in hints.items()]
 
     def decoder(value: Any) -> Any:
         entries = _expect(dict, value)
@@ -281,9 +286,9 @@ def _record(kind: Any) -> _Decoder:
         found: list[Any] = []
         name = ""
         try:
-            for name, hint in hints.items():
+            for name, hint, text in parts:
                 each = entries[name]
-                plain = hint is _text and type(each) is str and each.isascii()
+                plain = text and type(each) is str and each.isascii()  # as nearly all are
                 found.append(each if plain else hint(each))
         except _Misfit as wrong:
             wrong.steps.append(f".{name}")
@@ -291,6 +296,10 @@ def _record(kind: Any) -> _Decoder:
         return kind(*found)
 
     return decoder
+
+
+def _takes_text(kind: Any) -> bool:
+    return kind is str or (get_origin(kind) is Union and str in get_args(kind))
 
 
 def _wrong_fields(kind: Any, entries: Iterable[str], hints: Iterable[str]) -> NoReturn:
@@ -311,6 +320,14 @@ def _float(value: Any) -> float:
     if not math.isfinite(number):  # what JSON makes of 1e999
         raise _Misfit("a number too large")
     return number
+
+
+def _all_plain(values: Iterable[Any]) -> bool:
+    """Whether they are all texts in ASCII, as nearly all are: looked at in one go."""
+    try:
+        return "".join(values).isascii()
+    except TypeError:
+        return False
 
 
 def _text(value: Any) -> Any:

@@ -11,6 +11,7 @@
 A host's folder has its inventory name, percent-encoded.
 """
 
+import os
 from pathlib import Path
 from urllib.parse import quote
 
@@ -62,7 +63,11 @@ def read(path: Path) -> bytes:
         EvidenceError: it is longer than any evidence; nothing beyond that is read.
     """
     with path.open("rb") as file:
-        content = file.read(MAX_DOCUMENT_BYTES + 1)
+        # Python makes room for as many bytes as are asked for, however few there are.
+        size = min(os.fstat(file.fileno()).st_size, MAX_DOCUMENT_BYTES)
+        content = file.read(size + 1)
+        if len(content) > size:  # it grows, or is none of those that have a size
+            content += file.read(MAX_DOCUMENT_BYTES - size)
     if len(content) > MAX_DOCUMENT_BYTES:
         raise EvidenceError("$", f"longer than {MAX_DOCUMENT_BYTES} bytes")
     return content

@@ -304,6 +304,8 @@ class Walk:
                 cells = ((EVERYTHING, NOTHING),)
             for who, numbers in cells:
                 part = rest.common(who)
+                if not part:
+                    continue
                 if packet.family != V4 and (link_local := part & LINK_LOCAL):
                     # tcp_v6_send_synack() answers on the link that the SYN came from, where
                     # all devices have the same network.
@@ -327,7 +329,7 @@ class Walk:
         """Through all base chains of the hook, by priority, with conntrack and NAT between them."""
         self._hook = hook
         chains = self._ruleset.attached(self._family, hook)
-        if not chains and hook not in _OF_THE_KERNEL:
+        if not flows or not (chains or hook in _OF_THE_KERNEL):
             return flows
         plain = [each for each in chains if not _is_nat(each.chain)]
         stages: list[tuple[int, Callable[[Flows], Flows]]] = [

@@ -15,6 +15,11 @@ from mailwitness.policy.profile import Profile
 from mailwitness.policy.waiver import State, Waiver
 
 _DAEMONS = ("dovecot", "postfix")
+# To come by a member of an enumeration is slow, and a host has hundreds of verdicts.
+_FAIL = Outcome.FAIL
+# What of the verdicts on conversations counts: of all, and then of the strongest view.
+_ANYWHERE = (Outcome.ERROR, _FAIL)
+_BY_THE_STRONGEST = (Outcome.NOT_ASSESSED, Outcome.PASS, Outcome.NOT_APPLICABLE)
 # How the reason begins of a check that had no conversation to judge.
 NO_CONNECTION = "no connection came about: "
 
@@ -36,7 +41,7 @@ class Finding(NamedTuple):
     def outcome(self) -> Outcome:
         """The verdict's, or what a waiver or the baseline makes of a failure."""
         said = self.verdict.outcome
-        if said is not Outcome.FAIL:
+        if said is not _FAIL:
             return said
         if self.waiver:
             return Outcome.WAIVED
@@ -46,14 +51,13 @@ class Finding(NamedTuple):
 def judge(host: Host, profiles: Sequence[Profile], checks: Iterable[Check]) -> tuple[Finding, ...]:
     """All findings of one host, passes included, the worst first."""
     asked = [(check, _asking(check, profiles)) for check in checks]
-    findings = [
-        finding
-        for endpoint in _subjects(host)
-        for case in [Case(host, None, endpoint)]
-        for check, asking in asked
-        if (check.scope is Scope.HOST) == (endpoint is None) and check.scope is not Scope.WAIVERS
-        for finding in _of_subject(case, endpoint, check, asking)
-    ]
+    of_host = [each for each in asked if each[0].scope is Scope.HOST]
+    of_endpoint = [each for each in asked if each[0].scope in (Scope.ENDPOINT, Scope.LOOK)]
+    findings: list[Finding] = []
+    for endpoint in _subjects(host):
+        case = Case(host, None, endpoint)
+        for check, asking in of_endpoint if endpoint else of_host:
+            findings += _of_subject(case, endpoint, check, asking)
     return tuple(sorted(findings, key=_worst_first))
 
 
@@ -103,30 +107,28 @@ def _subjects(host: Host) -> Iterator[Endpoint | None]:
 
 def _of_subject(
     case: Case, endpoint: Endpoint | None, check: Check, by_port: _Asking
-) -> Iterator[Finding]:
+) -> list[Finding]:
     """One finding for each different verdict; policies that agree share theirs."""
     relay = endpoint is not None and endpoint.port == RELAY_PORT
     asking = by_port[relay]
-    verdicts: list[tuple[Verdict, list[str]]] = []
+    verdicts: dict[Verdict, list[str]] = {}
     if check.criteria:
-        by_verdict: dict[Verdict, list[str]] = {}
         for profile in asking:
-            verdict = _verdict(case.by(profile), check)
-            by_verdict.setdefault(verdict, []).append(profile.id)
-        verdicts += by_verdict.items()
+            verdicts.setdefault(_verdict(case.by(profile), check), []).append(profile.id)
     elif check.always or asking:
         # Without numbers of a policy it says the same by all of them.
-        verdict = _verdict(case, check)
-        verdicts.append((verdict, [profile.id for profile in asking]))
-    for verdict, policies in verdicts:
-        yield Finding(
+        verdicts[_verdict(case, check)] = [profile.id for profile in asking]
+    return [
+        Finding(
             check=check,
             severity=verdict.severity or (check.relay_severity if relay else check.severity),
             endpoint=endpoint,
             verdict=verdict,
             policies=tuple(policies),
-            remedies=_remedies(case, endpoint, check) if verdict.outcome is Outcome.FAIL else (),
+            remedies=_remedies(case, endpoint, check) if verdict.outcome is _FAIL else (),
         )
+        for verdict, policies in verdicts.items()
+    ]
 
 
 def _remedies(case: Case, endpoint: Endpoint | None, check: Check) -> tuple[Remedy, ...]:
@@ -178,32 +180,31 @@ def _of_looks(case: Case, check: Check) -> Verdict:
     Views stand in the order of their strength. What a weaker one cannot tell does not take
     away what a stronger one has seen.
     """
-    by_view = [list(_of_view(case, check, view)) for view in check.views]
-    verdicts = [verdict for view in by_view for verdict in view]
+    by_view = [_of_view(case, check, view) for view in check.views]
+    everywhere = [verdict for view in by_view for verdict in view]
     strongest = next((view for view in by_view if view), [])
-    for outcome in (Outcome.ERROR, Outcome.FAIL):
-        chosen = [verdict for verdict in verdicts if verdict.outcome is outcome]
-        if chosen:
-            return _merged(chosen)
-    for outcome in (Outcome.NOT_ASSESSED, Outcome.PASS, Outcome.NOT_APPLICABLE):
-        chosen = [verdict for verdict in strongest if verdict.outcome is outcome]
-        if chosen:
-            return _merged(chosen)
+    for outcomes, verdicts in ((_ANYWHERE, everywhere), (_BY_THE_STRONGEST, strongest)):
+        said = [verdict.outcome for verdict in verdicts]
+        for outcome in outcomes:
+            if outcome in said:
+                return _merged([verdict for verdict in verdicts if verdict.outcome is outcome])
     return Verdict(Outcome.NOT_ASSESSED, _why_no_look(case.endpoint))
 
 
-def _of_view(case: Case, check: Check, view: View) -> Iterator[Verdict]:
+def _of_view(case: Case, check: Check, view: View) -> list[Verdict]:
     """Of each conversation; where vantages were told the same, what one of them is told."""
+    looks = case.endpoint.looks(view)
+    if check.dated:
+        return [_ask(check, case.of(look)) for look in looks]
+    found: list[Verdict] = []
     known: dict[int, tuple[Look, Verdict]] = {}
-    for look in case.endpoint.looks(view):
-        if check.dated:
-            yield _ask(check, case.of(look))
-            continue
+    for look in looks:
         told = id(look.session)
         if told not in known:
             known[told] = look, _ask(check, case.of(look.undated))
         first, verdict = known[told]
-        yield verdict if look is first else _said_by(look, verdict, first)
+        found.append(verdict if look is first else _said_by(look, verdict, first))
+    return found
 
 
 def _said_by(look: Look, verdict: Verdict, first: Look) -> Verdict:
@@ -218,14 +219,15 @@ def _said_by(look: Look, verdict: Verdict, first: Look) -> Verdict:
 
 
 def _merged(verdicts: Sequence[Verdict]) -> Verdict:
-    if len(verdicts) == 1 and not verdicts[0].witnesses:
-        return verdicts[0]
+    first = verdicts[0]
+    if not first.witnesses and verdicts.count(first) == len(verdicts):
+        return first
     details = dict.fromkeys(verdict.detail for verdict in verdicts)
     witnesses = dict.fromkeys(witness for verdict in verdicts for witness in verdict.witnesses)
     severities = [verdict.severity for verdict in verdicts if verdict.severity]
     # One without a severity of its own has the check's, which is the worst of a graded one.
     severity = severities[0] if len(severities) == len(verdicts) else None
-    return Verdict(verdicts[0].outcome, "; ".join(details), tuple(witnesses), severity)
+    return Verdict(first.outcome, "; ".join(details), tuple(witnesses), severity)
 
 
 def _why_no_look(endpoint: Endpoint) -> str:

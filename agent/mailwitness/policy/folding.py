@@ -38,7 +38,8 @@ def fold(host: Host, findings: Sequence[Finding]) -> tuple[Finding, ...]:
         else finding
         for finding in findings
     ]
-    return tuple(_as_severe_as_its_own(finding, folded) for finding in folded)
+    following = [each for each in folded if each.causes and each.outcome is Outcome.FAIL]
+    return tuple(_as_severe_as_its_own(finding, following) for finding in folded)
 
 
 def place(finding: Finding) -> Place:
@@ -101,12 +102,9 @@ def _roots(start: Place, direct: dict[Place, tuple[Place, ...]]) -> tuple[Place,
     return tuple(roots)
 
 
-def _as_severe_as_its_own(root: Finding, findings: Iterable[Finding]) -> Finding:
-    if root.outcome is not Outcome.FAIL or root.causes:
+def _as_severe_as_its_own(root: Finding, following: Iterable[Finding]) -> Finding:
+    if root.causes or root.outcome is not Outcome.FAIL:
         return root
-    own = [
-        finding.severity
-        for finding in findings
-        if finding.outcome is Outcome.FAIL and place(root) in finding.causes
-    ]
+    where = place(root)
+    own = [finding.severity for finding in following if where in finding.causes]
     return root._replace(severity=min((root.severity, *own), key=lambda one: one.rank))

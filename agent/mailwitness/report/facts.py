@@ -1,6 +1,6 @@
 """What each witness says of a port, fact by fact, and where they disagree."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -41,11 +41,19 @@ class Testimony:
     columns: tuple[str, ...]
     facts: tuple[Fact, ...]
 
+    @property
+    def differing(self) -> list[str]:
+        """The facts on which they do not agree."""
+        return [fact.name for fact in self.facts if fact.differs]
+
 
 def testimony(endpoint: Json) -> Testimony:
     """Of an endpoint of report.json."""
     conversations = [("running", _handshake(endpoint["running"]))]
     conversations += [(_vantage(seen), seen) for seen in endpoint["outside"]]
+    # Where vantages were told the same, it is looked at once.
+    told = [(id(seen.get("session", seen)), seen.get("reach")) for _, seen in conversations]
+    different = {each: _told(seen) for each, (_, seen) in zip(told, conversations, strict=True)}
     rows: list[tuple[str, list[Cell]]] = [
         (
             "answers",
@@ -54,7 +62,11 @@ def testimony(endpoint: Json) -> Testimony:
         )
     ]
     for name, configured, of_session in _OF_SESSIONS:
-        inside, *outside = _all_said([seen for _, seen in conversations], of_session)
+        said = {
+            each: what if isinstance(what, Cell) else of_session(what)
+            for each, what in different.items()
+        }
+        inside, *outside = [said[each] for each in told]
         if of_session is _login_before:
             # Dovecot takes a connection from its own address for secured, whatever crosses it:
             # https://doc.dovecot.org/2.3/settings/core/#core_setting-disable_plaintext_auth
@@ -145,26 +157,12 @@ def _handshake(running: Json) -> Json:
     return handshake if running["sockets"] else {}
 
 
-def _all_said(conversations: Iterable[Json], of_session: Callable[[Json], Cell]) -> list[Cell]:
-    """One for each; where vantages were told the same, it is looked at once."""
-    found: list[Cell] = []
-    known: dict[tuple[int, str | None], Cell] = {}
-    for seen in conversations:
-        told = id(seen.get("session", seen)), seen.get("reach")
-        if told not in known:
-            known[told] = _said(seen, of_session)
-        found.append(known[told])
-    return found
-
-
-def _said(seen: Json, of_session: Callable[[Json], Cell]) -> Cell:
-    """The cell of a conversation; one without a session has said why in the first row."""
-    session = seen.get("session", {"missing": seen.get("missing", "")})
-    if "missing" in session:
-        if seen.get("reach") == "open":
-            return _unknown(session)
-        return Cell()
-    return of_session(session)
+def _told(seen: Json) -> Json | Cell:
+    """The session; of a conversation without one its cell, for the first row has said why."""
+    session: Json = seen.get("session", {"missing": seen.get("missing", "")})
+    if "missing" not in session:
+        return session
+    return _unknown(session) if seen.get("reach") == "open" else Cell()
 
 
 def _versions(session: Json) -> Cell:

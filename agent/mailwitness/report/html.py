@@ -41,6 +41,12 @@ def host_page(name: str) -> str:
     return f"hosts/{anchor(name)}.html"
 
 
+def prepare() -> None:
+    """Make now what renders pages, for whoever forks before the first of them."""
+    for name in _environment().list_templates(extensions=["j2"]):
+        _template(name)
+
+
 def one_host(report: dict[str, Any], host: dict[str, Any]) -> str:
     """The page of a host, which tells nothing of the others."""
     return _template("one_host.html.j2").render(report=report, host=host)
@@ -80,11 +86,16 @@ class _Pages(Environment):
         return super().getattr(obj, attribute)
 
 
-@lru_cache(maxsize=8)
 def _template(name: str) -> Template:
+    return _environment().get_template(name)
+
+
+@lru_cache(maxsize=1)
+def _environment() -> Environment:
     environment = _Pages(
         loader=PackageLoader(__package__ or "", "templates"),
         autoescape=True,
+        auto_reload=False,  # else every page looks whether the files have changed
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -118,7 +129,7 @@ def _template(name: str) -> Template:
         fact_rows=partial(_all_rows, lru_cache(_SHARED_ROWS)(rows.fact_row)),
         answer_rows=partial(_all_rows, lru_cache(_SHARED_ROWS)(rows.answer_row)),
     )
-    return environment.get_template(name)
+    return environment
 
 
 def _all_rows(row: Callable[[Any], Markup], items: Iterable[Any]) -> Markup:

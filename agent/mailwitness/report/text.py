@@ -139,7 +139,7 @@ def printable(text: str, keep: str = "") -> str:
     """
     if len(text) > LONGEST:
         text = text[:LONGEST] + "…"
-    if text.isascii() and text.isprintable():  # as nearly all is, and it takes no loop to see
+    if text.isprintable():  # as nearly all is, and it takes no loop to see
         return text
     return "".join(
         f"\\u{ord(sign):04x}"

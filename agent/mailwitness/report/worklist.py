@@ -113,8 +113,20 @@ class Answer(NamedTuple):
     number: int
 
 
-def rest(host: dict[str, Any]) -> dict[str, list[Answer]]:
-    """The answers that are no failures, by their outcome; those alike but for their endpoint."""
+@dataclass(frozen=True)
+class Rest:
+    """The answers of one outcome; those alike but for their endpoint are one."""
+
+    outcome: str
+    answers: tuple[Answer, ...]
+
+    @property
+    def number(self) -> int:
+        return sum(answer.number for answer in self.answers)
+
+
+def rest(host: dict[str, Any]) -> list[Rest]:
+    """The answers that are no failures."""
     found: dict[str, dict[tuple[str, str], list[dict[str, Any]]]] = {
         outcome.value: {} for outcome in Outcome if outcome not in (Outcome.FAIL, Outcome.ERROR)
     }
@@ -122,21 +134,24 @@ def rest(host: dict[str, Any]) -> dict[str, list[Answer]]:
         if finding["outcome"] in found:
             same = finding["check"], finding["detail"]
             found[finding["outcome"]].setdefault(same, []).append(finding)
-    return {
-        outcome: [
-            Answer(
-                outcome,
-                check,
-                detail,
-                _waived(alike[0]["waiver"]),
-                tuple(dict.fromkeys(each["endpoint"] for each in alike if each["endpoint"])),
-                len(alike),
-            )
-            for (check, detail), alike in sorted(by_check.items())
-        ]
+    return [
+        Rest(
+            outcome,
+            tuple(
+                Answer(
+                    outcome,
+                    check,
+                    detail,
+                    _waived(alike[0]["waiver"]),
+                    tuple(dict.fromkeys(each["endpoint"] for each in alike if each["endpoint"])),
+                    len(alike),
+                )
+                for (check, detail), alike in sorted(by_check.items())
+            ),
+        )
         for outcome, by_check in found.items()
         if by_check
-    }
+    ]
 
 
 def _waived(waiver: dict[str, str] | None) -> str:

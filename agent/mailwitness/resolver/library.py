@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 
 from mailwitness.evidence.host import CipherList, Suite, TlsLibrary
 from mailwitness.evidence.missing import Missing
@@ -136,30 +137,39 @@ def _suites(asked: Asked, version: str) -> tuple[str, ...] | Missing:
     """The names of those that a handshake of `version` can end with, as IANA has them."""
     if isinstance(asked.ciphers.suites, Missing):
         return asked.ciphers.suites
-    known = asked.suites
     names = next((each.names for each in asked.ciphers.suites if each.version == version), ())
-    if not known.keys() >= set(names):
+    try:
+        suites = [asked.suites[name] for name in names]
+    except KeyError:
         return Missing("the evidence names suites that it does not describe")
-    usable = [known[name] for name in names if _usable(asked, version, known[name])]
+    if version == "TLSv1.3":
+        usable = [suite for suite in suites if suite.name.startswith("TLS_") and asked.keys]
+    else:
+        agreed = _agreed(asked, version)
+        usable = [
+            suite
+            for suite in suites
+            if (suite.key_exchange, suite.authentication) in agreed
+            and not suite.name.startswith("TLS_")
+        ]
     return tuple([_NAMES.get(suite.number, suite.name) for suite in usable])
 
 
-def _usable(asked: Asked, version: str, suite: Suite) -> bool:
-    is_1_3 = suite.name.startswith("TLS_")
-    if version == "TLSv1.3" or is_1_3:
-        return version == "TLSv1.3" and is_1_3 and bool(asked.keys)
-    if version in _OLD and not _old_version_passes(asked, suite):
-        return False
-    if suite.key_exchange == "DH" and not asked.finite_field:
-        return False
-    if suite.authentication == "None":
-        return suite.key_exchange in ("DH", "ECDH")
-    if suite.key_exchange not in ("DH", "ECDH", "RSA"):  # PSK, SRP, GOST: need what mail has not
-        return False
-    return _KEYS.get(suite.authentication) in asked.kinds
+def _agreed(asked: Asked, version: str) -> set[tuple[str, str]]:
+    """By what a handshake up to TLS 1.2 can exchange keys, each with what can authenticate it.
+
+    PSK, SRP and GOST need what mail has not.
+    """
+    exchanges = ["RSA", "ECDH", *(["DH"] if asked.finite_field else [])]
+    authentications = [name for name, kind in _KEYS.items() if kind in asked.kinds]
+    # To exchange keys by RSA is to authenticate by it.
+    agreed = set(product(exchanges, ["None", *authentications])) - {("RSA", "None")}
+    if version in _OLD:
+        return {pair for pair in agreed if _old_version_passes(asked, pair[1])}
+    return agreed
 
 
-def _old_version_passes(asked: Asked, suite: Suite) -> bool:
+def _old_version_passes(asked: Asked, authentication: str) -> bool:
     """What the level makes of versions whose hashes are MD5 and SHA-1; the lists do not say it.
 
     OpenSSL 1.1.1 refuses SHA-1 alone, by which ECDSA and DSA sign, from level 2 on, and takes
@@ -167,7 +177,7 @@ def _old_version_passes(asked: Asked, suite: Suite) -> bool:
     """
     level = asked.ciphers.security_level
     if asked.library.version.startswith("OpenSSL 1."):
-        return level < 2 or suite.authentication == "RSA"  # noqa: PLR2004
+        return level < 2 or authentication == "RSA"  # noqa: PLR2004
     return level == 0
 
 
