@@ -8,6 +8,7 @@ import contextlib
 import os
 import struct
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import NamedTuple, Optional, Union
 
 from mailwitness.evidence.names import is_address
@@ -36,6 +37,7 @@ class Offer(NamedTuple):
     shared: Optional[int] = None  # the group of TLS 1.3 that a key share is sent of
 
 
+@lru_cache(maxsize=64)
 def everything(
     version: VersionName, server_name: Optional[str] = None, *, anonymous: bool = True
 ) -> Offer:
