@@ -3,9 +3,9 @@
     python -m benchmarks.wire_fleet [--sslyze PYTHON] [--fleet 1000] [HOST:PORT ...]
 
 The ports given are asked for their versions by both, idle and while every processor is busy, three
-times by ours and once by sslyze: the answers must be the same. The fleet is one TLS server on as many loopback addresses, ten of which
-take connections and never answer; connections are counted in the kernel's table. Exit status 1
-where a goal is missed or an answer is wrong.
+times by ours and once by sslyze: the answers must be the same. The fleet is one TLS server on as
+many loopback addresses, ten of which take connections and never answer; connections are counted in
+the kernel's table. Exit status 1 where a goal is missed or an answer is wrong.
 """
 
 import argparse
