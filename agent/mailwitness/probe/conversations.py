@@ -86,7 +86,9 @@ class Conversations:
     def pace(self, endpoint: Endpoint) -> Pace:
         """The turns at this port."""
         place = (endpoint.address, endpoint.port)
-        return self._paces.setdefault(place, Pace(self.limits))
+        if place not in self._paces:
+            self._paces[place] = Pace(self.limits)
+        return self._paces[place]
 
     @contextlib.asynccontextmanager
     async def open(

@@ -130,7 +130,6 @@ class Questions:
         answer = await self.answer(self.hello(offers[first]))
         if isinstance(answer, ServerHello) or (not first and not failed_later(answer)):
             return answer
-        offers = {spoiling: one for spoiling, one in offers.items() if {*first} <= {*spoiling}}
         if not (isinstance(answer, ClosedError) and self._by_control):
             del offers[first]  # it is no question any more
         told = await self.ask_all(offers.values())
