@@ -184,3 +184,24 @@ class TestPauses:
             return pace._at_once
 
         assert asyncio.run(go()) == 1
+
+
+def test_who_waits_for_several_turns_is_not_overtaken_by_who_wants_one() -> None:
+    order: list[int] = []
+
+    async def take(pace: Pace, count: int) -> None:
+        async with pace.turns(count):
+            order.append(count)
+
+    async def queue() -> None:
+        pace = Pace(Limits(connections_per_host=4))
+        async with pace.turns(3):
+            waiting = []
+            for count in (3, 1):
+                waiting.append(asyncio.ensure_future(take(pace, count)))
+                await asyncio.sleep(0.01)
+            assert order == []
+        await asyncio.gather(*waiting)
+
+    asyncio.run(queue())
+    assert order == [3, 1]
