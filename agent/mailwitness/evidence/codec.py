@@ -109,7 +109,7 @@ def encode(value: Any) -> Any:
 
 
 def _is_record(kind: Any) -> bool:
-    """Documents are dataclasses; all within them are named tuples, which cost less to define."""
+    """A named tuple; or a dataclass, as documents are, and what keeps secrets out of its repr."""
     return is_dataclass(kind) or hasattr(kind, "_fields")
 
 

@@ -247,8 +247,8 @@ class _UnseenSearch(_Search):
             SIGNATURES,
             lambda numbers: self._base._replace(signatures=numbers),
             lambda _: None,
-            first,
         )
+        self._chosen_first = first.group
 
     async def run(self) -> None:
         await self._share()
@@ -274,13 +274,11 @@ class _UnseenSearch(_Search):
 
     async def _share(self) -> None:
         """Have a share of a group that the server takes in all hellos, if there is one."""
-        answer: Answer
-        assert self._first is not None
-        answer = self._first
-        if answer.group not in SHARES:
+        group = self._chosen_first
+        if group not in SHARES:
             answer = await self._ask(self._base._replace(groups=tuple(SHARES)))
-        if isinstance(answer, ServerHello) and answer.group in SHARES:
-            group = answer.group
+            group = answer.group if isinstance(answer, ServerHello) else None
+        if group is not None and group in SHARES:
             self._base = self._base._replace(groups=(group,), shared=group)
 
     def _by_key(self) -> list[tuple[int, ...]]:
