@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from tests.probe.looking import Port, accepts_sslv2, negotiated
+from tests.probe.looking import Port, accepts_sslv2, negotiated, versions_alone
 from tests.probe.matrix import (
     GROUP_NAMES,
     Configuration,
@@ -109,6 +109,7 @@ def compare(server: Server, peers: Mapping[str, Peer]) -> Counter[str]:
         here = Port(port, server.starttls or "imap", tls, server.host, DEFAULT_LIMITS)
         answers, found, questions = negotiated(here)
         sslv2 = asyncio.run(accepts_sslv2(here))
+        alone = asyncio.run(versions_alone(here))
         ending = asyncio.run(ends_at_finite_field(here, answers))
         there = Place(port, server.host, server.starttls)
         said = {name: ask(there) for name, ask in peers.items()}
@@ -122,6 +123,9 @@ def compare(server: Server, peers: Mapping[str, Peer]) -> Counter[str]:
         if wrong := mine.get(version, frozenset()) ^ expected.get(version, frozenset()):
             tally["wrong"] += 1
             print(f"WRONG {server.name}, {version}: {sorted(wrong)}")
+        if any(expected.values()) and alone[version] != bool(expected.get(version)):
+            tally["wrong"] += 1
+            print(f"WRONG {server.name}, {version}: {alone[version]} in a look at versions alone")
     for groups in found.groups if server.groups else ():
         if set(groups.names) != server.groups:
             tally["wrong"] += 1

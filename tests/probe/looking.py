@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -25,6 +25,7 @@ from mailwitness.probe.limits import Limits
 from mailwitness.probe.observe import observe
 from mailwitness.probe.questions import Questions
 from mailwitness.probe.sslv2 import SSLV2, HelloOfSslv2, say_hello_of_sslv2
+from mailwitness.probe.versions import ask_versions
 
 PATIENT = Limits(connect=2, greeting=5, read=5, endpoint=20, pause=0.01, paused=0.3)
 HASTY = Limits(connect=0.5, greeting=0.5, read=0.4, endpoint=2, pause=0.01, paused=0.1, lingering=0)
@@ -74,10 +75,10 @@ class Port:
     address: str = "127.0.0.1"
     limits: Limits = PATIENT
 
-    def questions(self) -> Questions:
+    def questions(self, depth: Depth = "full") -> Questions:
         """Fresh ones; to be called in a loop."""
         talks = Conversations(self.limits, Places(self.limits.connections), {})
-        endpoint = Endpoint(self.address, self.number, ())
+        endpoint = Endpoint(self.address, self.number, (), depth)
         return Questions(talks, endpoint, self.protocol, self.tls)
 
 
@@ -107,6 +108,19 @@ def negotiated(port: Port) -> tuple[dict[VersionName, Answer], Negotiation, int]
 
     answers, found = asyncio.run(together())
     return answers, found, asked
+
+
+async def versions_alone(port: Port) -> "dict[VersionName, bool | None]":
+    """What a look at nothing else finds, of a server that serves one after the other, too.
+
+    None: not known.
+    """
+    in_turn = port.limits._replace(connections_per_host=1, lingering=0)
+    found, _ = await ask_versions(replace(port, limits=in_turn).questions("versions"))
+    return {
+        answer.version: None if isinstance(answer.accepted, Missing) else answer.accepted
+        for answer in found
+    }
 
 
 async def accepts_sslv2(port: Port) -> bool:

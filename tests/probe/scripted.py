@@ -13,7 +13,7 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 _DAY = datetime.timedelta(days=1)
 _TICK = 0.02
@@ -39,14 +39,18 @@ class Identity:
 
 
 @lru_cache(maxsize=8)
-def identity(name: str) -> Identity:
-    """A leaf for `name`, an intermediate and a root, all fresh."""
+def identity(name: str, *, rsa_key: bool = False) -> Identity:
+    """A leaf for `name`, an intermediate and a root, all fresh; only the leaf's key may be RSA."""
     chain: list[x509.Certificate] = []
-    key = ec.generate_private_key(ec.SECP256R1())
+    key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey = ec.generate_private_key(ec.SECP256R1())
     issuer, issuer_key = None, key
     now = datetime.datetime.now(datetime.UTC)
     for level in ("root", "intermediate", name):
-        key = ec.generate_private_key(ec.SECP256R1())
+        key = (
+            rsa.generate_private_key(65537, 2048)
+            if rsa_key and level == name
+            else ec.generate_private_key(ec.SECP256R1())
+        )
         subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, level)])
         signer = issuer_key if issuer else key
         by = x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key())
@@ -81,9 +85,12 @@ def context(
     who: str = "mail.example.com",
     lowest: ssl.TLSVersion = ssl.TLSVersion.TLSv1_2,
     highest: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3,
+    *,
+    rsa_key: bool = False,
 ) -> ssl.SSLContext:
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    made.load_cert_chain(identity(who).write(folder))
+    own = identity(who, rsa_key=True) if rsa_key else identity(who)  # each is made once
+    made.load_cert_chain(own.write(folder))
     made.set_ciphers("ALL:@SECLEVEL=0")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)

@@ -1,10 +1,11 @@
 """What the hellos find of servers of OpenSSL is what these are configured for."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
-from tests.probe.looking import Port, negotiated
+from tests.probe.looking import Port, negotiated, versions_alone
 from tests.probe.matrix import (
     GROUP_NAMES,
     VERSIONS,
@@ -29,9 +30,14 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_it_is_found_as_it_is_configured(configuration: Configuration, keys: Path) -> None:
     with serving(configuration, keys) as port:
         _, found, _ = negotiated(Port(port))
+        alone = asyncio.run(versions_alone(Port(port)))
     suites = {one.version: frozenset(one.names) for one in found.suites}
     expected = {version: expected_suites(configuration, version) for version in VERSIONS}
     assert suites == {version: names for version, names in expected.items() if names}
+    # Who takes none at all has an alert 80 for that, which tells of trouble, not of a will.
+    refused = False if suites else None
+    accepted = {version: True if names else refused for version, names in expected.items()}
+    assert alone == {"SSLv2": refused, "SSLv3": refused, **accepted}
     assert all(isinstance(one.rest, str) for one in (*found.suites, *found.groups))
     if configuration.groups:
         names = {GROUP_NAMES[group] for group in configuration.groups}

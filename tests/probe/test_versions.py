@@ -12,6 +12,7 @@ import pytest
 from mailwitness.evidence.missing import Missing
 from mailwitness.evidence.probe import Protocol, Starttls, TlsMode
 from mailwitness.probe.conversations import Depth
+from tests.lab.certificates import OAKLEY_GROUP_2
 from tests.probe.looking import NEW_ALONE, PATIENT, look, session_of, usual, versions_of
 from tests.probe.scripted import (
     GREETING,
@@ -38,10 +39,16 @@ def offered(hello: bytes) -> tuple[int, tuple[int, ...]]:
 
 
 class Closes:
-    """As Dovecot 2.3: without an alert, at old versions or where it has no parameters for DHE."""
+    """As Dovecot 2.3: without an alert, at old versions or where it has no parameters for DHE.
 
-    def __init__(self, honest: Script, *, old: bool = False, dhe: bool = False) -> None:
-        self._honest, self._old, self._dhe = honest, old, dhe
+    `without_dhe`: at hellos of old versions that offer none.
+    """
+
+    def __init__(
+        self, honest: Script, *, old: bool = False, dhe: bool = False, without_dhe: bool = False
+    ) -> None:
+        self._honest = honest
+        self._old, self._dhe, self._without_dhe = old, dhe, without_dhe
 
     def __call__(self, peer: Peer) -> None:
         hello = peer.connection.recv(4096, socket.MSG_PEEK)
@@ -49,19 +56,24 @@ class Closes:
             return
         version, suites = offered(hello)
         is_old = version < 0x0303
-        if version > 0x0300 and not (self._old and is_old) and not (self._dhe and _DHE in suites):
+        closes = (
+            version == 0x0300
+            or (self._old and is_old)
+            or (self._dhe and _DHE in suites)
+            or (self._without_dhe and is_old and _DHE not in suites)
+        )
+        if not closes:
             self._honest(peer)
 
 
 class TestDepth:
-    @pytest.mark.parametrize(("protocol", "expected"), [("smtp", 6), ("imap", 7), ("pop3", 7)])
+    @pytest.mark.parametrize("protocol", ["smtp", "imap", "pop3"])
     @pytest.mark.parametrize("mode", ["starttls", "implicit"])
-    def test_it_takes_a_connection_for_each_version_and_one_about_closings(
+    def test_it_takes_a_connection_for_each_version(
         self,
         monkeypatch: pytest.MonkeyPatch,
         tmp_path: Path,
         protocol: Protocol,
-        expected: int,
         mode: TlsMode,
     ) -> None:
         make = with_tls if mode == "implicit" else with_starttls
@@ -69,7 +81,7 @@ class TestDepth:
             usual(monkeypatch, server.port, protocol, mode)
             found = look(server.port, depth="versions")
         assert versions_of(found) == NEW_ALONE
-        assert server.connections == expected
+        assert server.connections == 6
         assert found.reach.state == "open"
 
     def test_what_is_said_on_the_way_is_kept(
@@ -162,7 +174,36 @@ class TestClosings:
         assert versions_of(found) == {**NEW_ALONE, "TLSv1.3": False}
         assert found.turned_away == 0
 
-    @pytest.mark.parametrize("places", [1, 2, 3, 5])
+    @pytest.mark.parametrize("closes", [True, False])
+    def test_old_versions_that_have_finite_field_suites_alone_are_found(
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        tmp_path: Path,
+        closes: bool,  # noqa: FBT001 - how what has no such suite is refused
+    ) -> None:
+        tls = context(tmp_path, lowest=V.TLSv1, rsa_key=True)
+        tls.set_ciphers("ECDHE-RSA-AES128-GCM-SHA256:DHE-RSA-AES128-SHA:@SECLEVEL=0")
+        parameters = tmp_path / "dh.pem"
+        parameters.write_text(OAKLEY_GROUP_2)
+        tls.load_dh_params(str(parameters))
+        with serving(Closes(with_tls("imap", tls), without_dhe=closes)) as server:
+            usual(monkeypatch, server.port, "imap", "implicit")
+            found = look(server.port, depth="versions")
+        assert versions_of(found) == {**NEW_ALONE, "TLSv1": True, "TLSv1.1": True}
+
+    def test_who_has_a_suite_for_old_versions_is_not_asked_twice_about_these(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        tls = context(tmp_path, rsa_key=True)
+        tls.set_ciphers("ECDHE+AESGCM:ECDHE-RSA-AES128-SHA:@SECLEVEL=0")
+        tls.options &= ~ssl.OP_CIPHER_SERVER_PREFERENCE  # as Dovecot of Debian
+        with serving(Closes(with_tls("imap", tls), old=True)) as server:
+            usual(monkeypatch, server.port, "imap", "implicit")
+            found = look(server.port, depth="versions")
+        assert versions_of(found) == NEW_ALONE
+        assert server.connections == 6
+
+    @pytest.mark.parametrize("places", [1, 2, 3, 4, 5])
     def test_at_a_door_that_lets_few_in_they_refuse_nothing(
         self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, places: int
     ) -> None:
