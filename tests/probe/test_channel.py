@@ -5,6 +5,7 @@ import pytest
 
 from mailwitness.probe.channel import Channel, SilentError
 from mailwitness.probe.limits import Limits
+from mailwitness.probe.stream import Stream
 
 
 @pytest.mark.parametrize("turns", range(6))
@@ -14,8 +15,8 @@ def test_an_end_that_coincides_with_data_is_not_lost(turns: int) -> None:
     async def main() -> bool:
         ours, theirs = socket.socketpair()
         with theirs:
-            reader, writer = await asyncio.open_connection(sock=ours)
-            channel = Channel(reader, writer, Limits())
+            _, stream = await asyncio.get_running_loop().create_connection(Stream, sock=ours)
+            channel = Channel(stream, Limits())
 
             async def listen() -> None:
                 while True:
@@ -23,7 +24,7 @@ def test_an_end_that_coincides_with_data_is_not_lost(turns: int) -> None:
 
             listening = asyncio.ensure_future(listen())
             await asyncio.sleep(0.01)
-            reader.feed_data(b"x")
+            theirs.sendall(b"x")
             for _ in range(turns):
                 await asyncio.sleep(0)
             listening.cancel()
@@ -41,8 +42,8 @@ def test_a_wait_that_was_in_vain_leaves_the_connection_usable() -> None:
     async def main() -> bytes:
         ours, theirs = socket.socketpair()
         with theirs:
-            reader, writer = await asyncio.open_connection(sock=ours)
-            channel = Channel(reader, writer, Limits())
+            _, stream = await asyncio.get_running_loop().create_connection(Stream, sock=ours)
+            channel = Channel(stream, Limits())
             with pytest.raises(SilentError, match="nothing came"):
                 await channel.receive(0.05)
             theirs.sendall(b"late\n")

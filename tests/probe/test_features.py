@@ -17,6 +17,7 @@ from mailwitness.probe.features import features
 from mailwitness.probe.hello import Offer
 from mailwitness.probe.limits import Limits
 from mailwitness.probe.sslv2 import SSLV2, HelloOfSslv2, say_hello_of_sslv2
+from mailwitness.probe.stream import Stream
 from tests.probe.looking import look, session_of, usual
 from tests.probe.scripted import context, serving, with_tls
 
@@ -103,8 +104,8 @@ class TestSslv2:
             ours, theirs = socket.socketpair()
             with theirs:
                 theirs.settimeout(0)
-                reader, writer = await asyncio.open_connection(sock=ours)
-                channel = Channel(reader, writer, Limits(read=0.3))
+                _, stream = await asyncio.get_running_loop().create_connection(Stream, sock=ours)
+                channel = Channel(stream, Limits(read=0.3))
                 talking = asyncio.ensure_future(say_hello_of_sslv2(channel))
                 loop = asyncio.get_running_loop()
                 hello = await loop.sock_recv(theirs, 65536)

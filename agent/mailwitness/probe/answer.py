@@ -36,6 +36,7 @@ _RETRY = bytes.fromhex("cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2
 _WARNING = 1
 _NAMED_CURVE = 3  # RFC 8422 §5.4
 _MAX_RECORD = 16384 + 2048  # RFC 5246 §6.2.3
+_MAX_IDLE = 32  # records that say nothing; OpenSSL's MAX_EMPTY_RECORDS
 MAX_CERTIFICATES = 16
 
 # RFC 8446 §6.2: those with which a server says that it will not have this hello. Others
@@ -125,7 +126,8 @@ async def read_answer(channel: Channel) -> Union[ServerHello, Alert]:
     """
     messages = bytearray()
     hello: Optional[ServerHello] = None
-    while True:
+    idle = 0
+    while idle <= _MAX_IDLE:
         try:
             kind, payload = await _read_record(channel)
         except ChannelError as error:
@@ -136,13 +138,16 @@ async def read_answer(channel: Channel) -> Union[ServerHello, Alert]:
             raise
         if kind == _ALERT:
             if len(payload) == 2 and payload[0] == _WARNING:  # noqa: PLR2004
+                idle += 1
                 continue
             return Alert(payload[-1] if payload else 0, hello)
+        idle += not payload
         messages += payload
         for message, content in _take_messages(messages):
             hello = _with_message(hello, message, content)
             if hello is not None and hello.whole:
                 return hello
+    raise FloodError(f"more than {_MAX_IDLE} records that say nothing")
 
 
 def _with_message(

@@ -14,6 +14,7 @@ from typing import Optional, TypeVar, Union
 from mailwitness.evidence.missing import Missing
 from mailwitness.evidence.probe import Reach, ReachState
 from mailwitness.probe.limits import Limits
+from mailwitness.probe.stream import Stream
 
 _T = TypeVar("_T")
 
@@ -62,27 +63,25 @@ class Channel:
 
     def __init__(
         self,
-        reader: asyncio.StreamReader,
-        writer: asyncio.StreamWriter,
+        stream: Stream,
         limits: Limits,
         until: float = math.inf,
     ) -> None:
         self.limits = limits
         self.until = until
-        self._reader = reader
-        self._writer = writer
+        self._stream = stream
         self._buffer = bytearray()
         self._received = 0
 
     @property
     def own_address(self) -> str:
         """The address of this end."""
-        return str(self._writer.get_extra_info("sockname")[0]).partition("%")[0]
+        return str(self._stream.transport.get_extra_info("sockname")[0]).partition("%")[0]
 
     @property
     def ended(self) -> bool:
         """Whether the server has closed it, as far as is known here, and all was read before."""
-        return self._reader.at_eof() or self._reader.exception() is not None
+        return self._stream.ended
 
     async def line(self, timeout: Optional[float] = None) -> bytes:
         """The next line, without its end."""
@@ -110,25 +109,25 @@ class Channel:
 
     async def send(self, data: bytes) -> None:
         """All of `data`."""
-        patience = self._patience(self.limits.read)
-        try:
-            self._writer.write(data)
-            transport = self._writer.transport  # which has nearly always passed all of it on
-            if transport.is_closing() or transport.get_write_buffer_size():
-                await _within(self._writer.drain(), patience)
-        except asyncio.TimeoutError:
-            raise self._silence(f"took no data for {self.limits.read:g} s") from None
-        except OSError as error:
-            raise ClosedError(f"connection lost: {error.strerror or error}") from None
+        stream = self._stream
+        until = self._until(self.limits.read)
+        stream.transport.write(data)
+        if stream.transport.is_closing():
+            await asyncio.sleep(0)  # for the loop to tell why
+        while stream.congested and not stream.lost:
+            await self._change(until, f"took no data for {self.limits.read:g} s")
+        if stream.lost:
+            raise ClosedError(f"connection lost: {_words(stream.error)}")
 
     async def close(self) -> None:
         """End the connection in order; what the server makes of it does not matter any more."""
-        self._writer.close()
+        transport, until = self._stream.transport, time.monotonic() + _FAREWELL
+        transport.close()
         try:
-            with contextlib.suppress(OSError, asyncio.TimeoutError):
-                await _within(self._writer.wait_closed(), _FAREWELL)
+            while not self._stream.lost and (left := until - time.monotonic()) > 0:
+                await self._stream.change(left)
         finally:
-            self._writer.transport.abort()  # where the server does not take the last bytes
+            transport.abort()  # where the server does not take the last bytes
 
     async def _more(self, timeout: float, most: int) -> None:
         chunk = await self.receive(timeout)
@@ -139,23 +138,32 @@ class Channel:
 
     async def receive(self, timeout: float) -> bytes:
         """Whatever comes next, at least one byte."""
-        patience = self._patience(timeout)
-        try:
-            chunk = await _within(self._reader.read(_CHUNK), patience)
-        except asyncio.TimeoutError:
-            raise self._silence(f"nothing came for {timeout:g} s") from None
-        except OSError as error:
-            raise ClosedError(f"connection reset: {error.strerror or error}") from None
-        if not chunk:
-            raise ClosedError("connection closed")
+        stream = self._stream
+        until = self._until(timeout)
+        while not (chunk := stream.take()):
+            if stream.error is not None:
+                raise ClosedError(f"connection reset: {_words(stream.error)}")
+            if stream.ended:
+                raise ClosedError("connection closed")
+            await self._change(until, f"nothing came for {timeout:g} s")
         return chunk
 
-    def _patience(self, timeout: float) -> float:
-        """How long to wait now."""
-        left = self.until - time.monotonic()
-        if left <= 0:
+    def _until(self, timeout: float) -> float:
+        """To which moment a wait of so many seconds may last.
+
+        Raises:
+            SilentError: none may any more.
+        """
+        begun = time.monotonic()
+        if begun >= self.until:
             raise self._silence("")
-        return min(timeout, left)
+        return min(begun + timeout, self.until)
+
+    async def _change(self, until: float, silence: str) -> None:
+        left = until - time.monotonic()
+        if left <= 0:
+            raise self._silence(silence)
+        await self._stream.change(left)
 
     def _silence(self, what: str) -> SilentError:
         over = time.monotonic() >= self.until
@@ -166,7 +174,7 @@ class TlsChannel(Channel):
     """The same over TLS. Python's own start_tls on streams exists from 3.11 on only."""
 
     def __init__(self, plain: Channel, context: ssl.SSLContext, server_name: Optional[str]) -> None:
-        super().__init__(plain._reader, plain._writer, plain.limits, plain.until)
+        super().__init__(plain._stream, plain.limits, plain.until)
         self._plain = plain
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self.tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=server_name)
@@ -285,10 +293,10 @@ async def dial(
         connection.settimeout(0)  # as sock_connect() wants it
         if source_address:
             connection.bind((source_address, 0))
-        connecting = asyncio.get_running_loop().sock_connect(connection, (address, port))
-        await _within(connecting, limits.connect)
+        loop = asyncio.get_running_loop()
+        await _within(loop.sock_connect(connection, (address, port)), limits.connect)
         connected = reach("open", "connected")
-        reader, writer = await asyncio.open_connection(sock=connection, limit=_CHUNK)
+        _, stream = await loop.create_connection(Stream, sock=connection)
     except BaseException as error:
         failed = _kind_of(error, limits)
         lost = failed and NotReachedError(reach(*failed))
@@ -296,7 +304,11 @@ async def dial(
         if lost is None:
             raise
         raise lost from None
-    return Channel(reader, writer, limits, until), connected
+    return Channel(stream, limits, until), connected
+
+
+def _words(error: Optional[Exception]) -> str:
+    return str(getattr(error, "strerror", None) or error or "Connection lost")
 
 
 def _kind_of(error: BaseException, limits: Limits) -> Optional[tuple[ReachState, str]]:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Union
 
 from mailwitness.evidence.missing import Missing
@@ -87,6 +88,7 @@ def judge(
     return VersionAnswer(version, Missing(str(answer)), "")
 
 
+@cache
 def _frugal(version: VersionName) -> Offer:
     """What tells whether the version is there at the least cost, and without what may spoil it.
 
