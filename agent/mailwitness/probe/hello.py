@@ -75,6 +75,7 @@ async def say_hello(channel: Channel, offer: Offer) -> Union[ServerHello, Alert]
     return answer
 
 
+@lru_cache(maxsize=64)
 def without_suites(offer: Offer, *beginnings: str) -> Offer:
     """The same but for the suites whose names begin so."""
     chosen = tuple(number for number in offer.suites if not _NAMES[number].startswith(beginnings))
