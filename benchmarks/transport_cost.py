@@ -1,12 +1,14 @@
 """What a host costs the controller: audit play and collect, the usual role and plain ssh.
 
-    python -m benchmarks.transport_cost [--hosts 60]
+    python -m benchmarks.transport_cost [--hosts 60] [--rounds 3]
 
 All look at the same sshds on loopback addresses, one after the other, 20 hosts at a time; needs
 root, and control groups to count what connections kept open and what the hosts cost, too. The
 hosts share a file system and the cores of the controller: the agent is there after the first,
 times are upper bounds. What audits is run over ten hosts and over twice as many, too: start-up is
-what is left where there is no host, growth what more of them cost.
+what is left where there is no host, growth what more of them cost. That is a small difference of
+two runs, and one run differs from the next by more: all are run in turn, in rounds, and of each the
+median counts.
 """
 
 import argparse
@@ -14,12 +16,14 @@ import contextlib
 import os
 import shlex
 import signal
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import astuple, dataclass
+from itertools import product
 from pathlib import Path
 
 import yaml
@@ -72,20 +76,27 @@ class Groups:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--hosts", type=int, default=60)
-    hosts = parser.parse_args().hosts
+    parser.add_argument("--rounds", type=int, default=3)
+    arguments = parser.parse_args()
+    hosts = arguments.hosts
     names = [f"h{number}" for number in range(2 * hosts)]
     compile_sources()
     print(f"{'a host:':25} {'CPU':>6} {'time':>6} {'their CPU':>10}   in ms")
     with tempfile.TemporaryDirectory() as temporary, _groups() as groups:
         folder = Path(temporary)
         with sshd.fleet(folder, dict.fromkeys(names, "sound")) as fleet:
-            costs = {
-                (name, count): _cost(name, command, count, groups)
-                for count in (hosts, _FEW, 2 * hosts)
-                for name, command in _commands(folder, fleet, count).items()
-                if count == hosts or name in _GROWING
-            }
-    _judge(costs, hosts)
+            runs: dict[tuple[str, int], list[Cost]] = {}
+            for _, count in product(range(arguments.rounds), (hosts, _FEW, 2 * hosts)):
+                for name, command in _commands(folder, fleet, count).items():
+                    if count == hosts or name in _GROWING:
+                        cost = _cost(name, command, count, groups)
+                        runs.setdefault((name, count), []).append(cost)
+    _judge({what: _median(its) for what, its in runs.items()}, hosts)
+
+
+def _median(runs: Iterable[Cost]) -> Cost:
+    """Of each of its figures."""
+    return Cost(*map(statistics.median, zip(*map(astuple, runs), strict=True)))
 
 
 @contextlib.contextmanager
