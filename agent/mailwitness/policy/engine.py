@@ -10,7 +10,7 @@ from mailwitness.correlate.host import Host
 from mailwitness.evidence.host import PostfixService
 from mailwitness.evidence.missing import Missing
 from mailwitness.policy.check import Case, Check, Remedy, Scope
-from mailwitness.policy.outcome import NotKnownError, Outcome, Severity, Verdict
+from mailwitness.policy.outcome import NotKnownError, Outcome, Severity, Verdict, Witness
 from mailwitness.policy.profile import Profile
 from mailwitness.policy.waiver import State, Waiver
 
@@ -224,15 +224,13 @@ def _of_looks(case: Case, check: Check) -> Verdict:
 
 def _of_view(case: Case, check: Check, view: View) -> list[Verdict]:
     """Of each conversation; where vantages were told the same, what one of them is told."""
-    looks = case.endpoint.looks(view)
-    if check.dated:
-        return [_ask(check, case.of(look)) for look in looks]
     found: list[Verdict] = []
-    known: dict[int, tuple[Look, Verdict]] = {}
-    for look in looks:
-        told = id(look.session)
+    known: dict[tuple[int, str], tuple[Look, Verdict]] = {}
+    for look in case.endpoint.looks(view):
+        asked = look if check.dated else look.undated
+        told = id(asked.session), asked.observed_at
         if told not in known:
-            known[told] = look, _ask(check, case.of(look.undated))
+            known[told] = look, _ask(check, case.of(asked))
         first, verdict = known[told]
         found.append(verdict if look is first else _said_by(look, verdict, first))
     return found
@@ -243,10 +241,12 @@ def _said_by(look: Look, verdict: Verdict, first: Look) -> Verdict:
     if not verdict.witnesses:
         return verdict
     witnesses = (
-        witness._replace(source=look.source) if witness.source == first.source else witness
+        Witness(witness.view, look.source, witness.says)
+        if witness.source == first.source
+        else witness
         for witness in verdict.witnesses
     )
-    return verdict._replace(witnesses=tuple(witnesses))
+    return Verdict(verdict.outcome, verdict.detail, tuple(witnesses), verdict.severity)
 
 
 def _merged(verdicts: Sequence[Verdict]) -> Verdict:
