@@ -6,7 +6,7 @@ import pytest
 
 from mailwitness import checks
 from mailwitness.checks import all_checks
-from mailwitness.policy.engine import judge, judge_waivers
+from mailwitness.policy.engine import judge, judge_waivers, questions
 from mailwitness.policy.profile import load, names
 from tests.checks.cases import CASES, HERE, Case
 
@@ -18,7 +18,7 @@ def test_case(case: Case, tmp_path: Path) -> None:
     policy, endpoint = case.content.get("policy"), case.content.get("endpoint")
     profiles = [load(policy)] if policy else []
     host, check = case.host(tmp_path), CHECKS[case.check]
-    findings = judge(host, profiles, [check]) or judge_waivers(case.waivers, [check])
+    findings = judge(host, questions(profiles, [check])) or judge_waivers(case.waivers, [check])
     (finding,) = (found for found in findings if (found.endpoint and found.endpoint.id) == endpoint)
     assert finding.outcome == case.outcome, finding.verdict
     assert finding.verdict.detail
@@ -44,9 +44,8 @@ def test_a_check_lies_in_the_file_of_its_name() -> None:
 def test_what_is_to_be_phased_out_fails_lightly(tmp_path: Path) -> None:
     case = Case(HERE / "certificate-weak-key" / "rsa-2048-phased-out.fail.json")
     check = CHECKS["certificate-weak-key"]
-    findings = judge(
-        case.host(tmp_path), [load("ncsc-nl-2025-05"), load("bsi-tr-02102-2")], [check]
-    )
+    asked = questions([load("ncsc-nl-2025-05"), load("bsi-tr-02102-2")], [check])
+    findings = judge(case.host(tmp_path), asked)
     severities = {f.policies: f.severity for f in findings if f.endpoint and f.endpoint.port == 993}
     assert severities == {("ncsc-nl-2025-05",): "low", ("bsi-tr-02102-2",): "high"}
 

@@ -12,7 +12,7 @@ from mailwitness.evidence.host import HostEvidence, Postfix, PostfixInstance
 from mailwitness.evidence.probe import ProbeEvidence
 from mailwitness.policy.audit import load_policy
 from mailwitness.policy.check import Remedy
-from mailwitness.policy.engine import judge
+from mailwitness.policy.engine import judge, questions
 from tests.lab.audit import RECORDED
 
 CHECKS = all_checks()
@@ -33,7 +33,7 @@ def inside() -> HostEvidence:
 
 
 def remedies(host: Host) -> dict[str, tuple[Remedy, ...]]:
-    findings = judge(host, [load_policy("rfc", CHECKS)], CHECKS)
+    findings = judge(host, questions([load_policy("rfc", CHECKS)], CHECKS))
     return {
         each.endpoint.id: each.remedies
         for each in findings

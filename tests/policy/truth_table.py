@@ -18,7 +18,7 @@ from mailwitness.evidence.missing import Missing
 from mailwitness.evidence.probe import Reach
 from mailwitness.firewall.addresses import WIDTH, prefix
 from mailwitness.firewall.verdict import Answer, Decider, Layer, Share
-from mailwitness.policy.engine import Finding, judge
+from mailwitness.policy.engine import Finding, judge, questions
 from mailwitness.policy.folding import fold
 from mailwitness.policy.outcome import Outcome
 from mailwitness.policy.profile import load
@@ -113,7 +113,7 @@ def said(row: Row) -> tuple[Finding, ...]:
     """What the checks find, folded."""
     its = host(row)
     checks = [check for check in all_checks() if check.id in CHECKS]
-    return fold(its, judge(its, [load("mailbox-connector-2017")], checks))
+    return fold(its, judge(its, questions([load("mailbox-connector-2017")], checks)))
 
 
 def _words(findings: tuple[Finding, ...], outcome: Outcome) -> str:

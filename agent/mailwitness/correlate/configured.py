@@ -54,7 +54,8 @@ def configured(host: HostEvidence, port: int) -> Configured | Missing | None:
     """
     instances = list(_instances(host))
     found = list(_listeners(host, instances, port))
-    outward = [each for each in found if not _on_loopback(*each)] or found
+    # One alone is taken wherever it listens.
+    outward = [each for each in found if len(found) == 1 or not _on_loopback(*each)] or found
     if not outward:
         unread = (each for each in (host.dovecot, *instances) if isinstance(each, Missing))
         return next(unread, None)

@@ -15,6 +15,8 @@ def client_names(candidates: Iterable[str]) -> tuple[str, ...]:
 
 def is_address(name: str) -> bool:
     """Whether a name is an IP address, which no TLS hello may ask for."""
+    if ":" not in name and not name[-1:].isdigit():
+        return False  # as nearly all are none, and to be told so by an exception takes longer
     try:
         ipaddress.ip_address(name)
     except ValueError:

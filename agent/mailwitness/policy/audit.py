@@ -3,7 +3,7 @@
 import datetime
 import difflib
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from mailwitness.evidence.run import PlannedHost, Run
 from mailwitness.policy.baseline import Accepted, Baseline
 from mailwitness.policy.check import Check
 from mailwitness.policy.eligibility import Eligible, eligibility
-from mailwitness.policy.engine import Finding, judge, judge_waivers
+from mailwitness.policy.engine import Finding, Questions, judge, judge_waivers, questions
 from mailwitness.policy.folding import fold, place
 from mailwitness.policy.outcome import Outcome
 from mailwitness.policy.profile import DEFAULT_POLICIES, Profile, ProfileError, load
@@ -53,6 +53,10 @@ class Audit:
     _policies: tuple[str, ...]  # in place of those of the inventory
     _profiles: dict[str, Profile]  # by name
     _checks: tuple[Check, ...]
+    # By the names of policies, of which a fleet has few sets.
+    _asked: dict[tuple[str, ...], Questions] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     @property
     def run(self) -> Run:
@@ -64,7 +68,9 @@ class Audit:
         host = self.fleet.host(plan)
         names = _names(host.plan, self._policies)
         profiles = [self._profiles[name] for name in names]
-        findings = judge(host, profiles, self._checks)
+        if names not in self._asked:
+            self._asked[names] = questions(profiles, self._checks)
+        findings = judge(host, self._asked[names])
         return Judged(
             host,
             tuple(profile.id for profile in profiles),

@@ -177,8 +177,8 @@ class Check:
     always: bool = False
     # The witnesses that can tell. A host's look at itself is none of how it treats strangers.
     views: tuple[View, ...] = ("outside", "running")
-    # Whether the answer to a conversation hangs on its time: others are asked once where several
-    # vantages were told the same, and about a conversation without a time.
+    # Whether the answer to a conversation hangs on its time: where several vantages were told the
+    # same, it is asked once for each moment, and others once, about a conversation without a time.
     dated: bool = False
     relay_severity: Severity = Severity.LOW  # on port 25
     explains: tuple[Explains, ...] = ()

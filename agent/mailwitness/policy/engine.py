@@ -10,7 +10,7 @@ from mailwitness.correlate.host import Host
 from mailwitness.evidence.host import PostfixService
 from mailwitness.evidence.missing import Missing
 from mailwitness.policy.check import Case, Check, Remedy, Scope
-from mailwitness.policy.outcome import NotKnownError, Outcome, Severity, Verdict
+from mailwitness.policy.outcome import NotKnownError, Outcome, Severity, Verdict, Witness
 from mailwitness.policy.profile import Profile
 from mailwitness.policy.waiver import State, Waiver
 
@@ -48,28 +48,58 @@ class Finding(NamedTuple):
         return Outcome.ACCEPTED if self.in_baseline else said
 
 
-def judge(host: Host, profiles: Sequence[Profile], checks: Iterable[Check]) -> tuple[Finding, ...]:
+class Question(NamedTuple):
+    """A check, and those that ask for it."""
+
+    check: Check
+    profiles: tuple[Profile, ...]
+    policies: tuple[str, ...]  # their ids
+
+
+class Questions(NamedTuple):
+    """What some policies ask: of a host, of its port 25, and of its other ports."""
+
+    of_host: tuple[Question, ...]
+    of_relay: tuple[Question, ...]
+    of_endpoint: tuple[Question, ...]
+
+
+def questions(profiles: Sequence[Profile], checks: Iterable[Check]) -> Questions:
+    """Hosts that are judged by the same policies are asked the same."""
+    every = tuple(checks)
+    of_host = [check for check in every if check.scope is Scope.HOST]
+    of_endpoint = [check for check in every if check.scope in (Scope.ENDPOINT, Scope.LOOK)]
+    return Questions(
+        tuple(_asked(of_host, profiles, relay=False)),
+        tuple(_asked(of_endpoint, profiles, relay=True)),
+        tuple(_asked(of_endpoint, profiles, relay=False)),
+    )
+
+
+def _asked(
+    checks: Iterable[Check], profiles: Sequence[Profile], *, relay: bool
+) -> Iterator[Question]:
+    for check in checks:
+        asking = tuple(each for each in profiles if each.paragraph(check.id, relay=relay))
+        # Numbers of a policy are needed where a check goes by them.
+        if asking or (check.always and not check.criteria):
+            yield Question(check, asking, tuple(each.id for each in asking))
+
+
+def judge(host: Host, asked: Questions) -> tuple[Finding, ...]:
     """All findings of one host, passes included, the worst first."""
-    asked = [(check, _asking(check, profiles)) for check in checks]
-    of_host = [each for each in asked if each[0].scope is Scope.HOST]
-    of_endpoint = [each for each in asked if each[0].scope in (Scope.ENDPOINT, Scope.LOOK)]
     findings: list[Finding] = []
     for endpoint in _subjects(host):
         case = Case(host, None, endpoint)
-        for check, asking in of_endpoint if endpoint else of_host:
-            findings += _of_subject(case, endpoint, check, asking)
+        for question in _of_subject(endpoint, asked):
+            findings += _findings(case, endpoint, question)
     return tuple(sorted(findings, key=_worst_first))
 
 
-# Those that ask for a check: on port 25, and elsewhere.
-_Asking = dict[bool, list[Profile]]
-
-
-def _asking(check: Check, profiles: Sequence[Profile]) -> _Asking:
-    return {
-        relay: [profile for profile in profiles if profile.paragraph(check.id, relay=relay)]
-        for relay in (True, False)
-    }
+def _of_subject(endpoint: Endpoint | None, asked: Questions) -> tuple[Question, ...]:
+    if endpoint is None:
+        return asked.of_host
+    return asked.of_relay if endpoint.port == RELAY_PORT else asked.of_endpoint
 
 
 def judge_waivers(
@@ -105,30 +135,31 @@ def _subjects(host: Host) -> Iterator[Endpoint | None]:
         yield from (endpoint for endpoint in host.endpoints if endpoint.in_service)
 
 
-def _of_subject(
-    case: Case, endpoint: Endpoint | None, check: Check, by_port: _Asking
-) -> list[Finding]:
-    """One finding for each different verdict; policies that agree share theirs."""
-    relay = endpoint is not None and endpoint.port == RELAY_PORT
-    asking = by_port[relay]
-    verdicts: dict[Verdict, list[str]] = {}
-    if check.criteria:
-        for profile in asking:
-            verdicts.setdefault(_verdict(case.by(profile), check), []).append(profile.id)
-    elif check.always or asking:
+def _findings(case: Case, endpoint: Endpoint | None, question: Question) -> Iterator[Finding]:
+    """One for each different verdict; policies that agree share theirs."""
+    check = question.check
+    if not check.criteria:
         # Without numbers of a policy it says the same by all of them.
-        verdicts[_verdict(case, check)] = [profile.id for profile in asking]
-    return [
-        Finding(
-            check=check,
-            severity=verdict.severity or (check.relay_severity if relay else check.severity),
-            endpoint=endpoint,
-            verdict=verdict,
-            policies=tuple(policies),
-            remedies=_remedies(case, endpoint, check) if verdict.outcome is _FAIL else (),
-        )
-        for verdict, policies in verdicts.items()
-    ]
+        yield _finding(case, endpoint, check, _verdict(case, check), question.policies)
+        return
+    verdicts: dict[Verdict, list[str]] = {}
+    for profile in question.profiles:
+        verdicts.setdefault(_verdict(case.by(profile), check), []).append(profile.id)
+    for verdict, policies in verdicts.items():
+        yield _finding(case, endpoint, check, verdict, tuple(policies))
+
+
+def _finding(
+    case: Case,
+    endpoint: Endpoint | None,
+    check: Check,
+    verdict: Verdict,
+    policies: tuple[str, ...],
+) -> Finding:
+    relay = endpoint is not None and endpoint.port == RELAY_PORT
+    severity = verdict.severity or (check.relay_severity if relay else check.severity)
+    remedies = _remedies(case, endpoint, check) if verdict.outcome is _FAIL else ()
+    return Finding(check, severity, endpoint, verdict, policies, remedies)
 
 
 def _remedies(case: Case, endpoint: Endpoint | None, check: Check) -> tuple[Remedy, ...]:
@@ -193,15 +224,13 @@ def _of_looks(case: Case, check: Check) -> Verdict:
 
 def _of_view(case: Case, check: Check, view: View) -> list[Verdict]:
     """Of each conversation; where vantages were told the same, what one of them is told."""
-    looks = case.endpoint.looks(view)
-    if check.dated:
-        return [_ask(check, case.of(look)) for look in looks]
     found: list[Verdict] = []
-    known: dict[int, tuple[Look, Verdict]] = {}
-    for look in looks:
-        told = id(look.session)
+    known: dict[tuple[int, str], tuple[Look, Verdict]] = {}
+    for look in case.endpoint.looks(view):
+        asked = look if check.dated else look.undated
+        told = id(asked.session), asked.observed_at
         if told not in known:
-            known[told] = look, _ask(check, case.of(look.undated))
+            known[told] = look, _ask(check, case.of(asked))
         first, verdict = known[told]
         found.append(verdict if look is first else _said_by(look, verdict, first))
     return found
@@ -212,10 +241,12 @@ def _said_by(look: Look, verdict: Verdict, first: Look) -> Verdict:
     if not verdict.witnesses:
         return verdict
     witnesses = (
-        witness._replace(source=look.source) if witness.source == first.source else witness
+        Witness(witness.view, look.source, witness.says)
+        if witness.source == first.source
+        else witness
         for witness in verdict.witnesses
     )
-    return verdict._replace(witnesses=tuple(witnesses))
+    return Verdict(verdict.outcome, verdict.detail, tuple(witnesses), verdict.severity)
 
 
 def _merged(verdicts: Sequence[Verdict]) -> Verdict:

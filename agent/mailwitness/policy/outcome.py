@@ -38,6 +38,8 @@ class Severity(StrEnum):
 
 
 _RANKS = {severity: rank for rank, severity in enumerate(Severity)}
+# To come by a member of an enumeration is slow, and a host has hundreds of verdicts.
+_PASS, _FAIL, _NOT_APPLICABLE = Outcome.PASS, Outcome.FAIL, Outcome.NOT_APPLICABLE
 
 
 class Witness(NamedTuple):
@@ -76,14 +78,14 @@ def few(items: Sequence[str], most: int = 4) -> str:
 
 def passed(detail: str, witnesses: Iterable[Witness] = ()) -> Verdict:
     """The requirement is met."""
-    return Verdict(Outcome.PASS, detail, tuple(witnesses))
+    return Verdict(_PASS, detail, tuple(witnesses))
 
 
 def failed(detail: str, witnesses: Iterable[Witness], severity: Severity | None = None) -> Verdict:
     """The requirement is not met, and these witnesses say so."""
-    return Verdict(Outcome.FAIL, detail, tuple(witnesses), severity)
+    return Verdict(_FAIL, detail, tuple(witnesses), severity)
 
 
 def not_applicable(why: str) -> Verdict:
     """The question does not arise here."""
-    return Verdict(Outcome.NOT_APPLICABLE, why)
+    return Verdict(_NOT_APPLICABLE, why)

@@ -2,10 +2,12 @@
 
 import hashlib
 import re
+from functools import lru_cache
 
 _LONGEST = 60
 
 
+@lru_cache(maxsize=1024)  # a page names its host again and again
 def anchor(name: str) -> str:
     """A name for addresses and files; a name that has to be changed for it stays unique."""
     plain = re.sub(r"[^a-z0-9.-]+", "-", name.lower()).strip("-.")[:_LONGEST]

@@ -213,8 +213,11 @@ def _login_inside(session: Json) -> Cell:
 def _logins(lines: Any) -> Cell:
     if lines is None:
         return Cell()
-    if isinstance(lines, dict):
-        return _unknown(lines)
+    return _unknown(lines) if isinstance(lines, dict) else _said(tuple(lines))
+
+
+@lru_cache(maxsize=256)  # the servers of a fleet say much the same
+def _said(lines: tuple[str, ...]) -> Cell:
     words = ("AUTH", "SASL", "LOGIN", "USER")
     said = tuple(line for line in lines if line.upper().startswith(words) and "REF" not in line)
     return Cell(said or ("none offered",), frozenset((" ".join(said) or "none",)))

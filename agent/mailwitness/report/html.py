@@ -13,7 +13,7 @@ from markupsafe import Markup
 from mailwitness.policy.outcome import Severity
 from mailwitness.report import facts, matrix, plots, worklist
 from mailwitness.report.anchor import anchor, finding_anchor, host_anchor
-from mailwitness.report.interface import Format
+from mailwitness.report.interface import LONGEST, Format
 from mailwitness.report.spool import brief
 from mailwitness.report.text import printable
 
@@ -100,7 +100,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         # Direction marks and controls that a server sends may not rearrange the page either.
-        finalize=lambda value: printable(value, keep="\n") if type(value) is str else value,
+        finalize=_shown,
     )
     style, script = _own("page.css"), _own("page.js")
     environment.globals.update(
@@ -130,6 +130,12 @@ def _environment() -> Environment:
         answer_rows=partial(_all_rows, lru_cache(_SHARED_ROWS)(rows.answer_row)),
     )
     return environment
+
+
+def _shown(value: Any) -> Any:
+    if type(value) is not str or (value.isprintable() and len(value) <= LONGEST):
+        return value  # as nearly all is, without one more call
+    return printable(value, keep="\n")
 
 
 def _all_rows(row: Callable[[Any], Markup], items: Iterable[Any]) -> Markup:

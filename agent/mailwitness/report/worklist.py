@@ -12,6 +12,7 @@ BROKEN = Outcome.ERROR.value  # a check that broke is none of the severities, an
 # Members of an enumeration are slow to come by, and a fleet has a million findings.
 _FAIL = Outcome.FAIL.value
 _FAILED = frozenset((_FAIL, BROKEN))
+_NO_FAILURES = tuple(outcome.value for outcome in Outcome if outcome.value not in _FAILED)
 _ORDER = (BROKEN, *(level.value for level in Severity))
 _RANKS = {word: rank for rank, word in enumerate(_ORDER)}
 _COUNTED = (*_ORDER, Outcome.WAIVED, Outcome.ACCEPTED, Outcome.NOT_ASSESSED)
@@ -128,7 +129,7 @@ class Rest:
 def rest(host: dict[str, Any]) -> list[Rest]:
     """The answers that are no failures."""
     found: dict[str, dict[tuple[str, str], list[dict[str, Any]]]] = {
-        outcome.value: {} for outcome in Outcome if outcome not in (Outcome.FAIL, Outcome.ERROR)
+        outcome: {} for outcome in _NO_FAILURES
     }
     for finding in host["findings"]:
         if finding["outcome"] in found:

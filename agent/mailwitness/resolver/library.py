@@ -1,9 +1,10 @@
 """What a TLS library lets pass of what a daemon asks it for."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import lru_cache
 from itertools import product
+from typing import NamedTuple
 
 from mailwitness.evidence.host import CipherList, Suite, TlsLibrary
 from mailwitness.evidence.missing import Missing
@@ -58,15 +59,12 @@ class Asked:
     minimum: str | None
     maximum: str | None
 
-    @cached_property
-    def suites(self) -> dict[str, Suite]:
-        """Those of the library, by name."""
-        return {suite.name: suite for suite in self.library.suites}
-
-    @cached_property
-    def kinds(self) -> frozenset[str]:
-        """Of its keys."""
-        return frozenset(key.kind for key in self.keys)
+    @property
+    def choice(self) -> "Choice":
+        """What the suites hang on."""
+        kinds = frozenset(key.kind for key in self.keys)
+        suites, version = self.library.suites, self.library.version
+        return Choice(suites, version, self.ciphers, kinds, self.finite_field)
 
     @property
     def refused(self) -> Missing | None:
@@ -98,6 +96,16 @@ class Asked:
         return "the library as it was built"
 
 
+class Choice(NamedTuple):
+    """All that the suites hang on which a handshake can end with."""
+
+    suites: tuple[Suite, ...]  # of the library
+    library: str  # its version
+    ciphers: CipherList
+    kinds: frozenset[str]  # of keys
+    finite_field: bool
+
+
 def expansion(library: TlsLibrary, text: str, level: int | None) -> CipherList | Missing:
     """What the library made of this list."""
     for ciphers in library.cipher_lists:
@@ -120,7 +128,7 @@ def answers(
         return asked, asked
     if isinstance(admitted, Missing):
         return admitted, admitted
-    usable = {version: _suites(asked, version) for version in VERSIONS}
+    usable = _usable(asked.choice)
     offers = tuple(
         _version(asked, version, names, setting, admitted=version in admitted)
         for version, names in usable.items()
@@ -133,19 +141,27 @@ def answers(
     }
 
 
-def _suites(asked: Asked, version: str) -> tuple[str, ...] | Missing:
+@lru_cache(maxsize=256)  # the releases of a fleet have few suites, lists of them and kinds of keys
+def _usable(choice: Choice) -> Mapping[str, tuple[str, ...] | Missing]:
+    by_name = {suite.name: suite for suite in choice.suites}
+    return {version: _suites(choice, by_name, version) for version in VERSIONS}
+
+
+def _suites(
+    choice: Choice, by_name: Mapping[str, Suite], version: str
+) -> tuple[str, ...] | Missing:
     """The names of those that a handshake of `version` can end with, as IANA has them."""
-    if isinstance(asked.ciphers.suites, Missing):
-        return asked.ciphers.suites
-    names = next((each.names for each in asked.ciphers.suites if each.version == version), ())
+    if isinstance(choice.ciphers.suites, Missing):
+        return choice.ciphers.suites
+    names = next((each.names for each in choice.ciphers.suites if each.version == version), ())
     try:
-        suites = [asked.suites[name] for name in names]
+        suites = [by_name[name] for name in names]
     except KeyError:
         return Missing("the evidence names suites that it does not describe")
     if version == "TLSv1.3":
-        usable = [suite for suite in suites if suite.name.startswith("TLS_") and asked.keys]
+        usable = [suite for suite in suites if suite.name.startswith("TLS_") and choice.kinds]
     else:
-        agreed = _agreed(asked, version)
+        agreed = _agreed(choice, version)
         usable = [
             suite
             for suite in suites
@@ -155,28 +171,28 @@ def _suites(asked: Asked, version: str) -> tuple[str, ...] | Missing:
     return tuple([_NAMES.get(suite.number, suite.name) for suite in usable])
 
 
-def _agreed(asked: Asked, version: str) -> set[tuple[str, str]]:
+def _agreed(choice: Choice, version: str) -> set[tuple[str, str]]:
     """By what a handshake up to TLS 1.2 can exchange keys, each with what can authenticate it.
 
     PSK, SRP and GOST need what mail has not.
     """
-    exchanges = ["RSA", "ECDH", *(["DH"] if asked.finite_field else [])]
-    authentications = [name for name, kind in _KEYS.items() if kind in asked.kinds]
+    exchanges = ["RSA", "ECDH", *(["DH"] if choice.finite_field else [])]
+    authentications = [name for name, kind in _KEYS.items() if kind in choice.kinds]
     # To exchange keys by RSA is to authenticate by it.
     agreed = set(product(exchanges, ["None", *authentications])) - {("RSA", "None")}
     if version in _OLD:
-        return {pair for pair in agreed if _old_version_passes(asked, pair[1])}
+        return {pair for pair in agreed if _old_version_passes(choice, pair[1])}
     return agreed
 
 
-def _old_version_passes(asked: Asked, authentication: str) -> bool:
+def _old_version_passes(choice: Choice, authentication: str) -> bool:
     """What the level makes of versions whose hashes are MD5 and SHA-1; the lists do not say it.
 
     OpenSSL 1.1.1 refuses SHA-1 alone, by which ECDSA and DSA sign, from level 2 on, and takes
     the pair of RSA; from 3.0 on all of it is of level 0. SSL_CTX_set_security_level(3) of both.
     """
-    level = asked.ciphers.security_level
-    if asked.library.version.startswith("OpenSSL 1."):
+    level = choice.ciphers.security_level
+    if choice.library.startswith("OpenSSL 1."):
         return level < 2 or authentication == "RSA"  # noqa: PLR2004
     return level == 0
 
