@@ -37,7 +37,7 @@ _TRIES = 8  # of one question to a server that turns its client away now and the
 
 _SHUT = ("refused", "reset")  # how a server that is there may shut its door for a while
 
-FINITE_FIELD = ("TLS_DHE_", "TLS_DH_anon_")
+_FINITE_FIELD = ("TLS_DHE_", "TLS_DH_anon_")
 _ECDSA = ("TLS_ECDHE_ECDSA_",)
 
 _T = TypeVar("_T")
@@ -108,7 +108,7 @@ class Questions:
         finite-field Diffie-Hellman; OpenSSL 1.1.1 at level 2 does not sign with an ECDSA key up
         to TLS 1.1.
         """
-        finite_field = () if self._finite_field_works else FINITE_FIELD
+        finite_field = () if self._finite_field_works else _FINITE_FIELD
         signed = self._with_ecdsa and NUMBERS[offer.version] not in self._ecdsa_works
         ecdsa = _ECDSA if signed else ()
         offers = {
@@ -303,7 +303,7 @@ class Questions:
             self._closes = True
         elif isinstance(told, ServerHello) and told.whole:
             chosen = SUITES.get(told.suite, "")
-            if chosen.startswith(FINITE_FIELD):
+            if chosen.startswith(_FINITE_FIELD):
                 self._finite_field_works = True
             elif chosen.startswith(_ECDSA):
                 self._ecdsa_works.add(told.version)
