@@ -1,9 +1,7 @@
 import contextlib
 import errno
-import os
 import socket
 import ssl
-from asyncio.selector_events import BaseSelectorEventLoop
 from pathlib import Path
 
 import pytest
@@ -602,10 +600,7 @@ class TestReach:
     def test_what_the_kernel_says_of_it_is_an_outcome(
         self, monkeypatch: pytest.MonkeyPatch, number: int, state: str
     ) -> None:
-        async def fails(*_: object, **__: object) -> None:
-            raise OSError(number, os.strerror(number))
-
-        monkeypatch.setattr(BaseSelectorEventLoop, "sock_connect", fails)
+        monkeypatch.setattr(socket.socket, "connect_ex", lambda *_: number)
         found = look(143, HASTY)
         assert found.reach.state == state
         assert found.session == Missing(f"no connection: {found.reach.detail}")
@@ -630,10 +625,7 @@ class TestReach:
         assert {found.observations[0].reach.source_address, *seen} == {source}
 
     def test_without_a_way_there_is_no_source(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        async def fails(*_: object, **__: object) -> None:
-            raise OSError(errno.ENETUNREACH, "Network is unreachable")
-
-        monkeypatch.setattr(BaseSelectorEventLoop, "sock_connect", fails)
+        monkeypatch.setattr(socket.socket, "connect_ex", lambda *_: errno.ENETUNREACH)
         assert isinstance(look(143, HASTY).reach.source_address, Missing)
 
     def test_a_good_endpoint_beside_a_bad_one_is_observed(

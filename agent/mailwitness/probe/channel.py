@@ -8,15 +8,12 @@ import os
 import socket
 import ssl
 import time
-from collections.abc import Awaitable
-from typing import Optional, TypeVar, Union
+from typing import Optional, Union
 
 from mailwitness.evidence.missing import Missing
 from mailwitness.evidence.probe import Reach, ReachState
 from mailwitness.probe.limits import Limits
-from mailwitness.probe.stream import Stream
-
-_T = TypeVar("_T")
+from mailwitness.probe.stream import Stream, wake
 
 _CHUNK = 16384
 _FAREWELL = 1.0  # seconds
@@ -248,26 +245,6 @@ class TlsChannel(Channel):
             await self._plain.send(data)
 
 
-async def _within(awaitable: "Awaitable[_T]", timeout: float) -> _T:
-    """As asyncio.wait_for, which up to Python 3.11 loses a cancellation that meets the result.
-
-    A server that sends at the right moment would so escape the time limit of its endpoint.
-    """
-    task = asyncio.ensure_future(awaitable)
-    try:
-        await asyncio.wait({task}, timeout=timeout)
-        if not task.done():
-            task.cancel()
-            await asyncio.wait({task})
-            raise asyncio.TimeoutError
-        return task.result()
-    finally:
-        if not task.done():
-            task.cancel()
-        elif not task.cancelled():
-            task.exception()  # so that nobody misses it where this was cancelled
-
-
 async def dial(
     address: str,
     port: int,
@@ -290,12 +267,12 @@ async def dial(
         return Reach(state, detail, milliseconds, _own_address(connection))
 
     try:
-        connection.settimeout(0)  # as sock_connect() wants it
+        connection.settimeout(0)
         if source_address:
             connection.bind((source_address, 0))
-        loop = asyncio.get_running_loop()
-        await _within(loop.sock_connect(connection, (address, port)), limits.connect)
+        await _connect(connection, (address, port), limits.connect)
         connected = reach("open", "connected")
+        loop = asyncio.get_running_loop()
         _, stream = await loop.create_connection(Stream, sock=connection)
     except BaseException as error:
         failed = _kind_of(error, limits)
@@ -305,6 +282,34 @@ async def dial(
             raise
         raise lost from None
     return Channel(stream, limits, until), connected
+
+
+async def _connect(connection: socket.socket, place: tuple[str, int], timeout: float) -> None:
+    """As the loop's sock_connect(), with a limit that needs no task.
+
+    Raises:
+        asyncio.TimeoutError: nothing came back.
+        OSError: what the network says.
+    """
+    error = connection.connect_ex(place)
+    if error == errno.EINPROGRESS:
+        loop, number = asyncio.get_running_loop(), connection.fileno()
+        answered: asyncio.Future[None] = loop.create_future()
+        timer = loop.call_later(timeout, _give_up, answered)
+        loop.add_writer(number, wake, answered)
+        try:
+            await answered
+        finally:
+            loop.remove_writer(number)
+            timer.cancel()
+        error = connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    if error:
+        raise OSError(error, os.strerror(error))
+
+
+def _give_up(answered: "asyncio.Future[None]") -> None:
+    if not answered.done():
+        answered.set_exception(asyncio.TimeoutError())
 
 
 def _words(error: Optional[Exception]) -> str:

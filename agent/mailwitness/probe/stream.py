@@ -41,7 +41,7 @@ class Stream(asyncio.BufferedProtocol):
         """Wait for anything to change, so many seconds at most."""
         loop = asyncio.get_running_loop()
         waiter = loop.create_future()
-        timer = loop.call_later(timeout, _wake, waiter)
+        timer = loop.call_later(timeout, wake, waiter)
         self._waiting.add(waiter)
         try:
             await waiter
@@ -87,9 +87,10 @@ class Stream(asyncio.BufferedProtocol):
 
     def _changed(self) -> None:
         for waiter in self._waiting:
-            _wake(waiter)
+            wake(waiter)
 
 
-def _wake(waiter: "asyncio.Future[None]") -> None:
+def wake(waiter: "asyncio.Future[None]") -> None:
+    """End its wait, if it still waits."""
     if not waiter.done():
         waiter.set_result(None)
