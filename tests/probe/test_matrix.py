@@ -34,7 +34,7 @@ def test_it_is_found_as_it_is_configured(configuration: Configuration, keys: Pat
     suites = {one.version: frozenset(one.names) for one in found.suites}
     expected = {version: expected_suites(configuration, version) for version in VERSIONS}
     assert suites == {version: names for version, names in expected.items() if names}
-    # Who takes none at all has an alert 80 for that, which tells of trouble, not of a will.
+    # Where it can serve nothing at all, OpenSSL's server ends itself at the first connection.
     refused = False if suites else None
     accepted = {version: True if names else refused for version, names in expected.items()}
     assert alone == {"SSLv2": refused, "SSLv3": refused, **accepted}
