@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from sarif_pydantic import Sarif
 
 from mailwitness.report.interface import all_formats
+from mailwitness.report.text import MANY
 from mailwitness.report.worklist import roots
 from tests.report import golden
 from tests.report.metrics import metric_families
@@ -113,3 +114,42 @@ def test_a_check_that_broke_is_no_clean_host_in_the_summary() -> None:
     assert rows[0].startswith("plain ")
     assert rows[0].endswith("1 error")
     assert rows[1].endswith("none")
+
+
+def test_a_fleet_of_many_is_told_by_check_in_the_summary() -> None:
+    entry = {
+        "name": "crm",
+        "port": 993,
+        "exclusive": False,
+        "cidrs": ["192.0.2.0/24", "198.51.100.0/24"],
+        "source": None,
+        "retrieved_at": None,
+        "admitted": "2/2",
+        "missing": [],
+        "unknown": [],
+        "others": "everyone",
+        "decided_by": [],
+    }
+    lists = {
+        "stale": [entry],
+        "plain": [{**entry, "missing": ["192.0.2.0/24"], "unknown": ["198.51.100.0/24"]}],
+        "dead": [{**entry, "unknown": ["192.0.2.0/24", "198.51.100.0/24"]}],
+    }
+    hosts = [
+        {**host, "name": f"{host['name']}{number}", "allowlists": lists[host["name"]]}
+        for number in range(MANY // 3 + 1)
+        for host in REPORT["hosts"]
+    ]
+    of_each = len(hosts) // 3
+    shown = all_formats()["text"].render({**REPORT, "hosts": hosts})
+    assert max(map(len, shown.splitlines())) <= 100
+    rows = shown.splitlines()
+    assert sum(line.startswith(("stale", "plain", "dead")) for line in rows) == 50
+    assert f"and {len(hosts) - 50} hosts more" in shown
+    told = {tuple(line.split()[:3]) for line in rows}
+    assert ("error", "certificate-weak-key", str(2 * of_each)) in told
+    assert ("high", "host-unreachable", str(of_each)) in told
+    (row,) = (line.split() for line in rows if line.startswith("crm "))
+    admit_all, not_known = of_each, of_each
+    assert row[1:5] == ["993", str(len(hosts)), str(admit_all), str(not_known)]
+    assert row[5:7] == ["plain0,", "plain1,"]

@@ -153,11 +153,11 @@ def show(form: Format, report: dict[str, Any]) -> None:
     sys.stdout.write(coloured(text) if colour else text)
 
 
-def write_file(path: Path, parts: Iterable[str]) -> None:
+def write_file(path: Path, parts: Iterable[bytes]) -> None:
     """Whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f"{path.name}.unfinished")
-    with unfinished.open("w", encoding="utf-8") as file:
+    with unfinished.open("wb") as file:
         file.writelines(parts)
     unfinished.replace(path)
 

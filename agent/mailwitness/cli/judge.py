@@ -112,12 +112,12 @@ def _files(
     """What writes report.json and index.html, beside the pages of the hosts; each appears whole."""
     return [
         lambda: write_file(output / "report.json", json.lines(report)),
-        lambda: write_file(output / _INDEX, [fleet_page(report, before)]),
+        lambda: write_file(output / _INDEX, [fleet_page(report, before).encode()]),
     ]
 
 
 def _write_page(output: Path, report: dict[str, Any], host: dict[str, Any]) -> None:
-    write_file(output / host_page(host["name"]), [one_host(report, host)])
+    write_file(output / host_page(host["name"]), [one_host(report, host).encode()])
 
 
 def _counted(hosts: int, done: Iterable[_T]) -> Iterator[_T]:

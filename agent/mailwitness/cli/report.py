@@ -74,7 +74,7 @@ def _report(arguments: argparse.Namespace) -> int:
     chosen = select(report, arguments.host, arguments.check, Severity(arguments.severity))
     form = all_formats()[arguments.format]
     if arguments.output:
-        write_file(arguments.output, [form.render(chosen)])
+        write_file(arguments.output, [form.render(chosen).encode()])
     else:
         show(form, chosen)
     return status(chosen, arguments.fail_on)

@@ -37,7 +37,7 @@ class Entry(NamedTuple):
     essence: Json  # what becomes of it in memory, with what hosts have in common as text
 
 
-def readable(host: Json) -> str:
+def readable(host: Json) -> bytes:
     """A host as it stands in report.json, with what is too long for reading cut in it."""
     text = compact(host)
     if _may_be_too_long(text):
@@ -46,7 +46,7 @@ def readable(host: Json) -> str:
     return text
 
 
-def _may_be_too_long(text: str) -> bool:
+def _may_be_too_long(text: bytes) -> bool:
     """Whether a text in this JSON may be; to look at each of them would take far longer.
 
     One that is too long fills a window of half its length from end to end, with no quotation mark
@@ -59,10 +59,10 @@ def _may_be_too_long(text: str) -> bool:
     )
 
 
-def _holds_quotation_mark(text: str, start: int, end: int) -> bool:
-    at = text.find('"', start, end)
-    while at > 0 and text[at - 1] == "\\":
-        at = text.find('"', at + 1, end)
+def _holds_quotation_mark(text: bytes, start: int, end: int) -> bool:
+    at = text.find(b'"', start, end)
+    while at > 0 and text[at - 1 : at] == b"\\":
+        at = text.find(b'"', at + 1, end)
     return at >= 0
 
 
@@ -94,7 +94,7 @@ class Spool:
 
     def write(self, host: Json) -> Entry:
         """Put one into the file, in whatever process; it is none of these until it is appended."""
-        text = memoryview(readable(host).encode("ascii"))
+        text = memoryview(readable(host))
         length = len(text)
         with self._writing:
             offset = self._file.seek(0, os.SEEK_END)
@@ -111,10 +111,10 @@ class Spool:
         self._places[at] = host.place
         self.brief[at] = _brief(host.essence)
 
-    def text(self, at: int) -> str:
+    def text(self, at: int) -> bytes:
         """One of them as it stands in report.json."""
         offset, length = self._places[at]
-        return os.pread(self._file.fileno(), length, offset).decode("ascii")
+        return os.pread(self._file.fileno(), length, offset)
 
     def __getitem__(self, at: int) -> Json:
         host: Json = json.loads(self.text(at))
@@ -137,20 +137,20 @@ def brief(report: Json) -> Json:
     return {**report, "hosts": shown(report["hosts"])}
 
 
-def texts(hosts: list[Json] | Spool) -> Iterator[str]:
+def texts(hosts: list[Json] | Spool) -> Iterator[bytes]:
     """Each host as it stands in report.json."""
     if isinstance(hosts, Spool):
         return map(hosts.text, range(len(hosts)))
     return map(compact, hosts)
 
 
-def compact(value: Any) -> str:
+def compact(value: Any) -> bytes:
     """JSON without blanks, in ASCII."""
     with contextlib.suppress(TypeError):  # numbers of more than 64 bits, which evidence may hold
         text = _escaped(orjson.dumps(value))
         if text.isascii() and _DELETE not in text:
-            return text.decode("ascii")
-    return json.dumps(value, ensure_ascii=True, separators=(",", ":"))
+            return text
+    return json.dumps(value, ensure_ascii=True, separators=(",", ":")).encode("ascii")
 
 
 def _escaped(text: bytes) -> bytes:
@@ -170,7 +170,7 @@ def _essence(host: Json) -> Json:
     }
 
 
-def _served(endpoint: Json) -> list[str]:
+def _served(endpoint: Json) -> list[bytes]:
     """What the pictures of the fleet show: versions and certificates, whoever saw them."""
     # Vantages that were told the same share what was said.
     different = {id(session): session for session in sessions(endpoint)}
@@ -186,9 +186,9 @@ def _served(endpoint: Json) -> list[str]:
     return list(dict.fromkeys(shown))
 
 
-def _answered(finding: Json) -> tuple[tuple[str, ...], Json, str]:
+def _answered(finding: Json) -> tuple[tuple[str, ...], Json, bytes]:
     """What hosts have in common of any, what is its own, and what failures have in common."""
-    own, common = {}, "{}"
+    own, common = {}, b"{}"
     if finding["causes"]:
         own["causes"] = finding["causes"]
     if finding["outcome"] in _FAILED:
@@ -215,7 +215,7 @@ def _brief(essence: Json) -> Json:
 
 
 @lru_cache(maxsize=100_000)
-def _shared(text: str) -> Any:
+def _shared(text: bytes) -> Any:
     return json.loads(text)
 
 

@@ -8,13 +8,20 @@ from tabulate import tabulate
 
 from mailwitness.policy.outcome import few
 from mailwitness.report.interface import LONGEST, Format
-from mailwitness.report.worklist import Task, follows, rank, tally, tasks, worst_first
+from mailwitness.report.worklist import Task, follows, jobs, rank, tally, tasks, worst_first
+
+# Of a fleet of more hosts nobody reads a row for each: what fails is told by check, and of the
+# hosts so many.
+MANY = 200
+_WORST = 50
 
 # With tabulate's two spaces between columns both tables stay within 100 columns.
 _HOST_WIDTHS = [24, 12, 24, 30]
 _LIST_WIDTHS = [20, 16, 5, 8, 24, 16]
 _WAIVER_WIDTHS = [16, 24, 16, 10, 26]
 _FINDING_WIDTHS = [8, 16, 25, 16, 27]
+_JOB_WIDTHS = [10, 24, 7, 28, 23]
+_LISTS_WIDTHS = [24, 6, 7, 11, 9, 33]
 _COLOURS = {"error": 31, "critical": 31, "high": 31, "medium": 33, "low": 36}  # ECMA-48 §8.3.117
 _WORDS = re.compile(rf"^({'|'.join(_COLOURS)})(?= {{2,}})", re.MULTILINE)
 
@@ -25,11 +32,12 @@ def coloured(text: str) -> str:
 
 
 def _render(report: dict[str, Any]) -> str:
+    many = len(report["hosts"]) > MANY
     parts = [
         _head(report),
         _hosts(report),
-        _findings(report),
-        _allowlists(report),
+        _jobs(report) if many else _findings(report),
+        _allowlists_of_many(report) if many else _allowlists(report),
         _waivers(report),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -49,6 +57,8 @@ def _head(report: dict[str, Any]) -> str:
 
 
 def _hosts(report: dict[str, Any]) -> str:
+    hosts = worst_first(report["hosts"])
+    shown = hosts[:_WORST] if len(hosts) > MANY else hosts
     rows = [
         [
             printable(host["name"]),
@@ -56,10 +66,12 @@ def _hosts(report: dict[str, Any]) -> str:
             "\n".join(entry["answer"].replace("-", " ") for entry in host["eligibility"]),
             _failures(host),
         ]
-        for host in worst_first(report["hosts"])
+        for host in shown
     ]
     headers = ["host", "status", "mailbox connector", "failures"]
-    return tabulate(rows, headers, maxcolwidths=_HOST_WIDTHS, disable_numparse=True)
+    table = tabulate(rows, headers, maxcolwidths=_HOST_WIDTHS, disable_numparse=True)
+    more = len(hosts) - len(shown)
+    return table + (f"\nand {more} hosts more; every other --format has them all" if more else "")
 
 
 def _findings(report: dict[str, Any]) -> str:
@@ -82,6 +94,23 @@ def _findings(report: dict[str, Any]) -> str:
     return tabulate(rows, headers, maxcolwidths=_FINDING_WIDTHS, disable_numparse=True)
 
 
+def _jobs(report: dict[str, Any]) -> str:
+    rows = [
+        [
+            job.word,
+            job.check,
+            str(len(job.hosts)),
+            printable(few([name for name, _ in job.hosts])),
+            job.title,
+        ]
+        for job in jobs(report)
+    ]
+    if not rows:
+        return "No failures."
+    headers = ["severity", "check", "hosts", "which", "what"]
+    return tabulate(rows, headers, maxcolwidths=_JOB_WIDTHS, disable_numparse=True)
+
+
 def _allowlists(report: dict[str, Any]) -> str:
     rows = [
         [
@@ -97,6 +126,24 @@ def _allowlists(report: dict[str, Any]) -> str:
     ]
     headers = ["host", "allowlist", "port", "admitted", "missing", "others"]
     return tabulate(rows, headers, maxcolwidths=_LIST_WIDTHS, disable_numparse=True) if rows else ""
+
+
+def _allowlists_of_many(report: dict[str, Any]) -> str:
+    """By list and port: how many hosts admit all of it, and which do not."""
+    found: dict[tuple[str, int], list[tuple[str, dict[str, Any]]]] = {}
+    for host in report["hosts"]:
+        for entry in host["allowlists"]:
+            found.setdefault((entry["name"], entry["port"]), []).append((host["name"], entry))
+    rows = []
+    for (name, port), entries in sorted(found.items()):
+        missing = [host for host, entry in entries if entry["missing"]]
+        unknown = sum(not entry["missing"] and bool(entry["unknown"]) for _, entry in entries)
+        admitted = len(entries) - len(missing) - unknown
+        which = printable(few(missing))
+        rows.append([printable(name), port, len(entries), admitted, unknown, which])
+    headers = ["allowlist", "port", "hosts", "admit all", "unknown", "networks missing on"]
+    widths = _LISTS_WIDTHS
+    return tabulate(rows, headers, maxcolwidths=widths, disable_numparse=True) if rows else ""
 
 
 def _waivers(report: dict[str, Any]) -> str:
