@@ -4,7 +4,7 @@ import ipaddress
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from mailwitness.correlate.certificate import Certificate
 from mailwitness.correlate.filtered import Filtered
@@ -179,10 +179,27 @@ class Look:
     session: Session | Missing
     observed_at: str
 
-    @cached_property
-    def undated(self) -> "Look":
-        """For whom the time is nothing to go by."""
-        return Look(self.view, self.source, self.session, "")
+
+class Hearing(NamedTuple):
+    """The conversations of a view, for a check: of those that are alike one will do."""
+
+    different: tuple[Look, ...]
+    each: tuple[tuple[Look, int], ...]  # with the place of the one like it
+
+
+def _hearing(looks: Iterable[Look], *, dated: bool) -> Hearing:
+    different: dict[tuple[int, str], tuple[Look, int]] = {}
+    each = []
+    for look in looks:
+        asked = look if dated else Look(look.view, look.source, look.session, "")
+        # Vantages that were told the same share what was said.
+        told = id(asked.session), asked.observed_at
+        _, place = different.setdefault(told, (asked, len(different)))
+        each.append((look, place))
+    return Hearing(tuple(look for look, _ in different.values()), tuple(each))
+
+
+_NOTHING_HEARD = Hearing((), ())
 
 
 @dataclass(frozen=True)
@@ -224,6 +241,18 @@ class Endpoint:
     def looks(self, view: View) -> tuple[Look, ...]:
         """The connections that came about, as `view` had them."""
         return self._looks.get(view, ())
+
+    def hearing(self, view: View, *, dated: bool) -> Hearing:
+        """The same for a check; of one that is not dated the looks have no time to go by."""
+        return self._hearings.get((view, dated), _NOTHING_HEARD)
+
+    @cached_property
+    def _hearings(self) -> dict[tuple[View, bool], Hearing]:
+        return {
+            (view, dated): _hearing(looks, dated=dated)
+            for view, looks in self._looks.items()
+            for dated in (False, True)
+        }
 
     @cached_property
     def _looks(self) -> dict[View, tuple[Look, ...]]:

@@ -224,21 +224,16 @@ def _of_looks(case: Case, check: Check) -> Verdict:
 
 def _of_view(case: Case, check: Check, view: View) -> list[Verdict]:
     """Of each conversation; where vantages were told the same, what one of them is told."""
-    found: list[Verdict] = []
-    known: dict[tuple[int, str], tuple[Look, Verdict]] = {}
-    for look in case.endpoint.looks(view):
-        asked = look if check.dated else look.undated
-        told = id(asked.session), asked.observed_at
-        if told not in known:
-            known[told] = look, _ask(check, case.of(asked))
-        first, verdict = known[told]
-        found.append(verdict if look is first else _said_by(look, verdict, first))
-    return found
+    different, each = case.endpoint.hearing(view, dated=check.dated)
+    verdicts = [_ask(check, case.of(look)) for look in different]
+    if len(different) == len(each):
+        return verdicts
+    return [_said_by(look, verdicts[place], different[place]) for look, place in each]
 
 
 def _said_by(look: Look, verdict: Verdict, first: Look) -> Verdict:
     """The same of another conversation."""
-    if not verdict.witnesses:
+    if not verdict.witnesses or look.source == first.source:
         return verdict
     witnesses = (
         Witness(witness.view, look.source, witness.says)
