@@ -49,45 +49,51 @@ class Testimony:
 
 def testimony(endpoint: Json) -> Testimony:
     """Of an endpoint of report.json."""
-    conversations = [("running", _handshake(endpoint["running"]))]
-    conversations += [(_vantage(seen), seen) for seen in endpoint["outside"]]
+    own = _handshake(endpoint["running"])
     # Where vantages were told the same, it is looked at once.
-    told = [(id(seen.get("session", seen)), seen.get("reach")) for _, seen in conversations]
-    different = {each: _told(seen) for each, (_, seen) in zip(told, conversations, strict=True)}
-    rows: list[tuple[str, list[Cell]]] = [
-        (
-            "answers",
-            [_configured(endpoint), _running(endpoint), _filtered(endpoint)]
-            + [_reached(seen, endpoint["filtered"]) for seen in endpoint["outside"]],
-        )
+    told: dict[tuple[int, str | None], tuple[Cell, ...]] = {}
+    for seen in (own, *endpoint["outside"]):
+        which = _which(seen)
+        if which not in told:
+            told[which] = _cells(seen)
+    columns = [
+        ("configured", (_configured(endpoint), *_set(endpoint["configured"]))),
+        ("running", (_running(endpoint), *map(_within, _NAMES, told[_which(own)]))),
+        ("filtered", (_filtered(endpoint), *(Cell() for _ in _NAMES))),
     ]
-    for name, configured, of_session in _OF_SESSIONS:
-        said = {
-            each: what if isinstance(what, Cell) else of_session(what)
-            for each, what in different.items()
-        }
-        inside, *outside = [said[each] for each in told]
-        if of_session is _login_before:
-            # Dovecot takes a connection from its own address for secured, whatever crosses it:
-            # https://doc.dovecot.org/2.3/settings/core/#core_setting-disable_plaintext_auth
-            inside = inside._replace(claims=frozenset())
-        rows.append((name, [configured(endpoint["configured"]), inside, Cell(), *outside]))
-    titles = ["configured", "running", "filtered"]
-    columns = _together(list(zip(*(cells for _, cells in rows), strict=True))[len(titles) :])
-    kept = [*range(len(titles)), *(len(titles) + first for first, _ in columns)]
-    titles += [", ".join(conversations[1 + number][0] for number in alike) for _, alike in columns]
-    facts = (Fact(name, tuple(cells[column] for column in kept)) for name, cells in rows)
-    return Testimony(
-        tuple(titles), tuple(fact for fact in facts if any(c.lines for c in fact.cells))
-    )
+    vantages: dict[tuple[Cell, ...], list[str]] = {}
+    for seen in endpoint["outside"]:
+        column = (_reached(seen, endpoint["filtered"]), *told[_which(seen)])
+        vantages.setdefault(column, []).append(_vantage(seen))
+    columns += ((", ".join(names), column) for column, names in vantages.items())
+    titles, cells = zip(*columns, strict=True)
+    facts = map(Fact, ("answers", *_NAMES), zip(*cells, strict=True))
+    return Testimony(titles, tuple(fact for fact in facts if any(c.lines for c in fact.cells)))
 
 
-def _together(columns: list[tuple[Cell, ...]]) -> list[tuple[int, list[int]]]:
-    """The first of each kind of column, with the numbers of all that are like it."""
-    found: dict[tuple[Cell, ...], list[int]] = {}
-    for number, column in enumerate(columns):
-        found.setdefault(column, []).append(number)
-    return [(alike[0], alike) for alike in found.values()]
+def _which(seen: Json) -> tuple[int, str | None]:
+    """What conversations have in common in which the same was said."""
+    return id(seen.get("session", seen)), seen.get("reach")
+
+
+def _set(setting: Json) -> Iterator[Cell]:
+    """What the configuration says of what is heard in conversations."""
+    return (configured(setting) for _, configured, _ in _OF_SESSIONS)
+
+
+def _cells(seen: Json) -> tuple[Cell, ...]:
+    """What is heard in a conversation."""
+    told = _told(seen)
+    if isinstance(told, Cell):
+        return (told,) * len(_OF_SESSIONS)
+    return tuple(of_session(told) for _, _, of_session in _OF_SESSIONS)
+
+
+def _within(name: str, cell: Cell) -> Cell:
+    """What the host hears from itself."""
+    # Dovecot takes a connection from its own address for secured, whatever crosses it:
+    # https://doc.dovecot.org/2.3/settings/core/#core_setting-disable_plaintext_auth
+    return cell._replace(claims=frozenset()) if name == _LOGIN_BEFORE else cell
 
 
 def _vantage(seen: Json) -> str:
@@ -271,10 +277,12 @@ def _set_mechanisms(setting: Json) -> Cell:
     return _settings(setting, "auth_mechanisms", "sasl_auth_enable")
 
 
+_LOGIN_BEFORE = "login before TLS"
 _OF_SESSIONS: tuple[tuple[str, Callable[[Json], Cell], Callable[[Json], Cell]], ...] = (
     ("STARTTLS", _set_tls, _starttls),
     ("TLS versions", _set_versions, _versions),
     ("certificate", _set_certificate, _certificate),
-    ("login before TLS", _set_logins, _login_before),
+    (_LOGIN_BEFORE, _set_logins, _login_before),
     ("login inside TLS", _set_mechanisms, _login_inside),
 )
+_NAMES = tuple(name for name, _, _ in _OF_SESSIONS)
