@@ -41,26 +41,27 @@ def test_the_first_screen_says_who_needs_work_and_what_comes_first(report: dict[
     # Of the lab's hosts these are sound, or wrong in what can wait.
     waiting = {"good", "dovecot24", "screened", "noroot", "overridden", "proxied", "blocked"}
     hosts = {each["name"] for each in report["hosts"]}
-    today = {each["name"] for each in report["hosts"] if worklist.need(each) == "today"}
+    today = {each["name"] for each in report["hosts"] if worklist.Standing(each).need == "today"}
     assert today == hosts - waiting
     assert f"{len(today)} of {len(hosts)} hosts need work today" in " ".join(opening.split())
-    first = [opening.index(job.title) for job in worklist.jobs(report)[:3]]
+    jobs = worklist.jobs(worklist.standings(report))
+    first = [opening.index(job.title) for job in jobs[:3]]
     assert first == sorted(first)
-    assert worklist.jobs(report)[0].title == "The certificate has expired"
+    assert jobs[0].title == "The certificate has expired"
 
 
 def test_worst_first_and_needs(report: dict[str, Any]) -> None:
-    ordered = [each["name"] for each in worklist.worst_first(report["hosts"])]
+    ordered = [each.host["name"] for each in worklist.worst_first(worklist.standings(report))]
     assert ordered[0] == "expired"
-    assert worklist.need(host(report, "legacy")) is worklist.Need.TODAY
-    assert worklist.need(host(report, "proxied")) is worklist.Need.LATER
-    assert worklist.need(host(report, "good")) is worklist.Need.NOTHING
+    assert worklist.Standing(host(report, "legacy")).need is worklist.Need.TODAY
+    assert worklist.Standing(host(report, "proxied")).need is worklist.Need.LATER
+    assert worklist.Standing(host(report, "good")).need is worklist.Need.NOTHING
 
 
 def test_what_was_not_assessed_is_not_nothing_to_do(report: dict[str, Any]) -> None:
     partial = host(report, "noroot")
     partial["findings"] = [f for f in partial["findings"] if f["outcome"] != "fail"]
-    assert worklist.need(partial) is worklist.Need.UNCLEAR
+    assert worklist.Standing(partial).need is worklist.Need.UNCLEAR
 
 
 def test_witnesses_that_disagree_are_marked_and_others_are_not(report: dict[str, Any]) -> None:

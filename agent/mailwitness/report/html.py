@@ -61,13 +61,15 @@ def _render(report: dict[str, Any]) -> str:
 
 def _fleet(report: dict[str, Any], before: Sequence[dict[str, Any]], *, apart: bool) -> str:
     requirements = matrix.requirements(report)
+    standings = worklist.worst_first(worklist.standings(report))
     expiries = plots.expiries(report)
     return _template("fleet.html.j2").render(
         report=report,
         apart=apart,
         mapped=len(report["hosts"]) <= HEAT_MAP,
-        hosts=worklist.worst_first(report["hosts"]),
-        jobs=worklist.jobs(report),
+        standings=standings,
+        hosts=[each.host for each in standings],
+        jobs=worklist.jobs(standings),
         columns=[each for each in requirements if not each.settled],
         settled=[each for each in requirements if each.settled],
         offers=plots.versions(report),
@@ -110,12 +112,9 @@ def _environment() -> Environment:
         f"style-src '{_digest(style)}'; script-src '{_digest(script)}'",
         severities=[level.value for level in Severity],
         needs=[need.value for need in worklist.Need],
-        need=worklist.need,
-        tasks=worklist.tasks,
-        shown_under=worklist.shown_under,
+        standing=worklist.Standing,
         follows=worklist.follows,
         rest=worklist.rest,
-        tally=worklist.tally,
         rank=worklist.rank,
         worst_words=matrix.worst_words,
         testimony=facts.testimony,

@@ -6,7 +6,7 @@ from typing import Any
 
 from mailwitness.report.interface import Format
 from mailwitness.report.text import printable
-from mailwitness.report.worklist import Task, follows, tasks, worst_first
+from mailwitness.report.worklist import Standing, Task, follows, standings, worst_first
 
 _TICKS = re.compile("`+")
 
@@ -25,22 +25,22 @@ def _lines(report: dict[str, Any]) -> Iterator[str]:
     if report["note"]:
         yield ""
         yield f"Note: {code(report['note'])}"
-    for host in worst_first(report["hosts"]):
+    for each in worst_first(standings(report)):
         yield ""
-        yield from _host(host)
+        yield from _host(each)
 
 
-def _host(host: dict[str, Any]) -> Iterator[str]:
+def _host(standing: Standing) -> Iterator[str]:
+    host = standing.host
     yield f"## {code(host['name'])}"
     yield ""
     yield f"- Status: {host['status']}{', ' + code(host['reason']) if host['reason'] else ''}"
     for entry in host["eligibility"]:
         yield f"- {code(entry['policy'])}: **{entry['answer'].replace('-', ' ')}**"
-    todo = tasks(host)
-    for task in todo:
+    for task in standing.tasks:
         yield ""
         yield from _task(host, task)
-    if not todo:
+    if not standing.tasks:
         yield "- Nothing failed."
 
 

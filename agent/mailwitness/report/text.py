@@ -2,13 +2,14 @@
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from typing import Any
 
 from tabulate import tabulate
 
 from mailwitness.policy.outcome import few
 from mailwitness.report.interface import LONGEST, Format
-from mailwitness.report.worklist import Task, follows, jobs, rank, tally, tasks, worst_first
+from mailwitness.report.worklist import Standing, Task, follows, jobs, rank, standings, worst_first
 
 # Of a fleet of more hosts nobody reads a row for each: what fails is told by check, and of the
 # hosts so many.
@@ -32,11 +33,12 @@ def coloured(text: str) -> str:
 
 
 def _render(report: dict[str, Any]) -> str:
-    many = len(report["hosts"]) > MANY
+    hosts = standings(report)
+    many = len(hosts) > MANY
     parts = [
         _head(report),
-        _hosts(report),
-        _jobs(report) if many else _findings(report),
+        _hosts(hosts),
+        _jobs(hosts) if many else _findings(hosts),
         _allowlists_of_many(report) if many else _allowlists(report),
         _waivers(report),
     ]
@@ -56,17 +58,16 @@ def _head(report: dict[str, Any]) -> str:
     return "\n".join(map(printable, lines))
 
 
-def _hosts(report: dict[str, Any]) -> str:
-    hosts = worst_first(report["hosts"])
-    shown = hosts[:_WORST] if len(hosts) > MANY else hosts
+def _hosts(hosts: Sequence[Standing]) -> str:
+    shown = worst_first(hosts)[: _WORST if len(hosts) > MANY else None]
     rows = [
         [
-            printable(host["name"]),
-            host["status"],
-            "\n".join(entry["answer"].replace("-", " ") for entry in host["eligibility"]),
-            _failures(host),
+            printable(each.host["name"]),
+            each.host["status"],
+            "\n".join(entry["answer"].replace("-", " ") for entry in each.host["eligibility"]),
+            _failures(each),
         ]
-        for host in shown
+        for each in shown
     ]
     headers = ["host", "status", "mailbox connector", "failures"]
     table = tabulate(rows, headers, maxcolwidths=_HOST_WIDTHS, disable_numparse=True)
@@ -74,9 +75,10 @@ def _hosts(report: dict[str, Any]) -> str:
     return table + (f"\nand {more} hosts more; every other --format has them all" if more else "")
 
 
-def _findings(report: dict[str, Any]) -> str:
+def _findings(hosts: Sequence[Standing]) -> str:
     rows: list[list[str]] = []
-    for host in report["hosts"]:
+    for each in hosts:
+        host = each.host
         rows += (
             [
                 task.word,
@@ -85,7 +87,7 @@ def _findings(report: dict[str, Any]) -> str:
                 "\n".join(task.endpoints),
                 printable("; ".join(task.details)) + _folded(host, task),
             ]
-            for task in tasks(host)
+            for task in each.tasks
         )
     if not rows:
         return "No failures."
@@ -94,7 +96,7 @@ def _findings(report: dict[str, Any]) -> str:
     return tabulate(rows, headers, maxcolwidths=_FINDING_WIDTHS, disable_numparse=True)
 
 
-def _jobs(report: dict[str, Any]) -> str:
+def _jobs(hosts: Sequence[Standing]) -> str:
     rows = [
         [
             job.word,
@@ -103,7 +105,7 @@ def _jobs(report: dict[str, Any]) -> str:
             printable(few([name for name, _ in job.hosts])),
             job.title,
         ]
-        for job in jobs(report)
+        for job in jobs(hosts)
     ]
     if not rows:
         return "No failures."
@@ -173,8 +175,8 @@ def _folded(host: dict[str, Any], task: Task) -> str:
     return f"\nhence {', '.join(follow)}" if follow else ""
 
 
-def _failures(host: dict[str, Any]) -> str:
-    counts = (f"{number} {word.replace('-', ' ')}" for word, number in tally(host))
+def _failures(standing: Standing) -> str:
+    counts = (f"{number} {word.replace('-', ' ')}" for word, number in standing.tally)
     return ", ".join(counts) or "none"
 
 

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from mailwitness.policy.outcome import Outcome, Severity
@@ -81,26 +82,90 @@ def word(finding: dict[str, Any]) -> str:
     return said
 
 
-def tasks(host: dict[str, Any]) -> list[Task]:
-    """The failures of a host, worst first; one check on several endpoints is one task.
+@dataclass(frozen=True)
+class Standing:
+    """What there is to do on a host of a report: looked through once, however often it is asked."""
 
-    What follows from another failure is no task of its own: that one clears it.
-    """
-    by_check: dict[str, list[dict[str, Any]]] = {}
-    for finding in roots(host):
-        if finding["outcome"] in _FAILED:
-            by_check.setdefault(finding["check"], []).append(finding)
+    host: dict[str, Any]
+
+    @cached_property
+    def _roots(self) -> list[dict[str, Any]]:
+        return roots(self.host)
+
+    @cached_property
+    def words(self) -> Counter[str]:
+        """What its findings say first, and how many of them."""
+        return Counter(map(word, self._roots))
+
+    @cached_property
+    def tasks(self) -> list[Task]:
+        """The failures, worst first; one check on several endpoints is one task.
+
+        What follows from another failure is no task of its own: that one clears it.
+        """
+        by_check: dict[str, list[dict[str, Any]]] = {}
+        for finding in self._roots:
+            if finding["outcome"] in _FAILED:
+                by_check.setdefault(finding["check"], []).append(finding)
+        found = []
+        for check, alike in by_check.items():
+            alike.sort(key=lambda finding: rank(word(finding)))
+            found.append(Task(word(alike[0]), check, alike[0]["title"], tuple(alike)))
+        return sorted(found, key=lambda task: (rank(task.word), task.check))
+
+    @property
+    def tally(self) -> list[tuple[str, int]]:
+        """How many of each word there are that somebody may have to see to, the worst first."""
+        return [(str(each), self.words[each]) for each in _COUNTED if self.words[each]]
+
+    @cached_property
+    def need(self) -> Need:
+        """Whether somebody has to see to it, and when."""
+        words = self.words.keys()
+        if words & TODAY:
+            return Need.TODAY
+        if words & set(_ORDER):
+            return Need.LATER
+        if Outcome.NOT_ASSESSED in words or self.host["status"] != "audited":
+            return Need.UNCLEAR
+        return Need.NOTHING
+
+    @property
+    def shown_under(self) -> dict[str, str]:
+        """Each check that fails, and that of the task where it is shown: its own or its root."""
+        found = {task.check: task.check for task in self.tasks}
+        own = set(found)
+        for finding in self.host["findings"]:
+            for cause in finding["causes"]:
+                if cause["check"] in own:
+                    found.setdefault(finding["check"], cause["check"])
+        return found
+
+
+def standings(report: dict[str, Any]) -> list[Standing]:
+    """Of all hosts of a report."""
+    return [Standing(host) for host in report["hosts"]]
+
+
+def worst_first(hosts: Sequence[Standing]) -> list[Standing]:
+    """By the worst failure, then by how many of it, then by name."""
+    return sorted(
+        hosts, key=lambda each: ([-each.words[word] for word in _ORDER], each.host["name"])
+    )
+
+
+def jobs(hosts: Sequence[Standing]) -> list[Job]:
+    """The fleet's failures, worst first, and among equals what concerns the most hosts."""
+    by_check: dict[str, list[tuple[str, Task]]] = {}
+    for each in hosts:
+        for task in each.tasks:
+            by_check.setdefault(task.check, []).append((each.host["name"], task))
     found = []
-    for check, alike in by_check.items():
-        alike.sort(key=lambda finding: rank(word(finding)))
-        found.append(Task(word(alike[0]), check, alike[0]["title"], tuple(alike)))
-    return sorted(found, key=lambda task: (rank(task.word), task.check))
-
-
-def tally(host: dict[str, Any]) -> list[tuple[str, int]]:
-    """How many of each word there are that somebody may have to see to, the worst first."""
-    counts = Counter(map(word, roots(host)))
-    return [(str(each), counts[each]) for each in _COUNTED if counts[each]]
+    for check, concerned in by_check.items():
+        concerned.sort(key=lambda each: (rank(each[1].word), each[0]))
+        worst = concerned[0][1]
+        found.append(Job(worst.word, check, worst.title, tuple(concerned)))
+    return sorted(found, key=lambda job: (rank(job.word), -len(job.hosts), job.check))
 
 
 class Answer(NamedTuple):
@@ -170,43 +235,6 @@ def causes(finding: dict[str, Any]) -> list[str]:
     return [" ".join(filter(None, cause.values())) for cause in finding["causes"]]
 
 
-def shown_under(host: dict[str, Any]) -> dict[str, str]:
-    """Each check that fails, and that of the task under which it is shown: its own or its root."""
-    found = {task.check: task.check for task in tasks(host)}
-    own = set(found)
-    for finding in host["findings"]:
-        for cause in finding["causes"]:
-            if cause["check"] in own:
-                found.setdefault(finding["check"], cause["check"])
-    return found
-
-
-def jobs(report: dict[str, Any]) -> list[Job]:
-    """The fleet's failures, worst first, and among equals what concerns the most hosts."""
-    by_check: dict[str, list[tuple[str, Task]]] = {}
-    for host in report["hosts"]:
-        for task in tasks(host):
-            by_check.setdefault(task.check, []).append((host["name"], task))
-    found = []
-    for check, concerned in by_check.items():
-        concerned.sort(key=lambda each: (rank(each[1].word), each[0]))
-        worst = concerned[0][1]
-        found.append(Job(worst.word, check, worst.title, tuple(concerned)))
-    return sorted(found, key=lambda job: (rank(job.word), -len(job.hosts), job.check))
-
-
-def need(host: dict[str, Any]) -> Need:
-    """Whether somebody has to see to the host, and when."""
-    words = {word(finding) for finding in roots(host)}
-    if words & TODAY:
-        return Need.TODAY
-    if words & set(_ORDER):
-        return Need.LATER
-    if Outcome.NOT_ASSESSED in words or host["status"] != "audited":
-        return Need.UNCLEAR
-    return Need.NOTHING
-
-
 def roots(host: dict[str, Any]) -> list[dict[str, Any]]:
     """The findings that follow from no other one of those that are shown."""
     findings: list[dict[str, Any]] = host["findings"]
@@ -221,16 +249,6 @@ def roots(host: dict[str, Any]) -> list[dict[str, Any]]:
         if not each["causes"]
         or not any((its["check"], its["endpoint"]) in shown for its in each["causes"])
     ]
-
-
-def worst_first(hosts: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """By the worst failure, then by how many of it, then by name."""
-
-    def key(host: dict[str, Any]) -> tuple[list[int], str]:
-        words = [word(finding) for finding in roots(host)]
-        return [-words.count(each) for each in _ORDER], host["name"]
-
-    return sorted(hosts, key=key)
 
 
 def unique(items: Iterable[dict[str, str]]) -> list[dict[str, str]]:
