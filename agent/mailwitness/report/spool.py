@@ -166,7 +166,9 @@ def _essence(host: Json) -> Json:
     return {
         **host,
         "endpoints": [(endpoint["id"], _served(endpoint)) for endpoint in host["endpoints"]],
-        "findings": [_answered(finding) for finding in host["findings"]],
+        # Hosts of one kind are told the same of all but their failures, and in the same order.
+        "findings": compact(list(map(_SAID, host["findings"]))),
+        "own": dict(filter(itemgetter(1), enumerate(map(_own, host["findings"])))),
     }
 
 
@@ -186,28 +188,28 @@ def _served(endpoint: Json) -> list[bytes]:
     return list(dict.fromkeys(shown))
 
 
-def _answered(finding: Json) -> tuple[tuple[str, ...], Json, bytes]:
-    """What hosts have in common of any, what is its own, and what failures have in common."""
+def _own(finding: Json) -> tuple[Json, bytes] | None:
+    """What it has beside that: its own, and what failures have in common."""
     own, common = {}, b"{}"
     if finding["causes"]:
         own["causes"] = finding["causes"]
     if finding["outcome"] in _FAILED:
         own["detail"] = finding["detail"]
         common = compact({name: finding[name] for name in _OF_CHECKS})
-    return _SAID(finding), own, common
+    return (own, common) if own else None
 
 
 def _brief(essence: Json) -> Json:
+    findings = list(_answers(essence["findings"]))
+    for place, (own, common) in essence.pop("own").items():
+        findings[place] = {**findings[place], **own, **_shared(common)}
     return {
         **essence,
         "endpoints": [
             {"id": name, "outside": [{"session": _shared(text)} for text in texts], "running": {}}
             for name, texts in essence["endpoints"]
         ],
-        "findings": [
-            {**_answer(*said), **own, **_shared(common)} if own else _answer(*said)
-            for said, own, common in essence["findings"]
-        ],
+        "findings": findings,
     }
 
 
@@ -217,6 +219,11 @@ def _brief(essence: Json) -> Json:
 @lru_cache(maxsize=100_000)
 def _shared(text: bytes) -> Any:
     return json.loads(text)
+
+
+@lru_cache(maxsize=1000)  # of kinds of hosts
+def _answers(text: bytes) -> list[Json]:
+    return [_answer(*said) for said in json.loads(text)]
 
 
 @lru_cache(maxsize=100_000)
