@@ -1,6 +1,6 @@
 """What the filter and the routing ask of the host itself: addresses, routes, listeners."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -130,50 +130,47 @@ class Network:
             return single(candidates[0]) if candidates else NOTHING
         return union(single(each) for each in candidates if _scope(each) == _scope(asked))
 
-    @cached_property
-    def _destinations(self) -> dict[int, tuple[tuple[IntervalSet, Route], ...]]:
-        """By family: the routes with what is left to each by the more specific ones."""
-        found: dict[int, tuple[tuple[IntervalSet, Route], ...]] = {}
-        for family in (V4, V6):
-            table: list[tuple[int, IntervalSet, Route]] = []
-            for route in self.routes or ():
-                if route.family == family:
-                    members = (
-                        EVERYTHING
-                        if route.destination == "default"
-                        else parse_network(route.destination)[1]
-                    )
-                    _, _, length = route.destination.partition("/")
-                    bits = int(length) if length.isdecimal() else WIDTH[family]
-                    table.append((0 if members is EVERYTHING else bits, members, route))
-            taken = self.own(family)
-            cells = []
-            # Stable: among routes to one network the first in the list has the lower metric.
-            for _, members, route in sorted(table, key=lambda row: -row[0]):
-                cells.append((members - taken, route))
-                taken |= members
-            found[family] = tuple(cells)
-        return found
+    def _destinations(self, family: int) -> Iterator[tuple[IntervalSet, Route]]:
+        """The routes with what is left to each by the more specific ones."""
+        table: list[tuple[int, IntervalSet, Route]] = []
+        for route in self.routes or ():
+            if route.family == family:
+                members = (
+                    EVERYTHING
+                    if route.destination == "default"
+                    else parse_network(route.destination)[1]
+                )
+                _, _, length = route.destination.partition("/")
+                bits = int(length) if length.isdecimal() else WIDTH[family]
+                table.append((0 if members is EVERYTHING else bits, members, route))
+        taken = self.own(family)
+        # Stable: among routes to one network the first in the list has the lower metric.
+        for _, members, route in sorted(table, key=lambda row: -row[0]):
+            yield members - taken, route
+            taken |= members
 
     def devices(self, family: int) -> tuple[tuple[IntervalSet, IntervalSet], ...] | None:
         """Destinations, and the numbers of the devices that lead there; 0 is none. A partition.
 
         The host's own addresses lead nowhere, as for nft's fib expression. None: not captured.
         """
-        return None if self.routes is None else self._devices[family]
+        if self.routes is None:
+            return None
+        if family not in self._devices:
+            self._devices[family] = tuple(self._devices_of(family))
+        return self._devices[family]
 
     @cached_property
     def _devices(self) -> dict[int, tuple[tuple[IntervalSet, IntervalSet], ...]]:
-        found: dict[int, tuple[tuple[IntervalSet, IntervalSet], ...]] = {}
-        for family, destinations in self._destinations.items():
-            cells = []
-            rest = EVERYTHING
-            for members, route in destinations:
-                rest -= members
-                names = route.devices if route.type == "unicast" else ("",)
-                cells.append((members, union(single(interface_number(name)) for name in names)))
-            found[family] = (*cells, (rest, single(0)))
-        return found
+        return {}  # by family, as they are asked for
+
+    def _devices_of(self, family: int) -> Iterator[tuple[IntervalSet, IntervalSet]]:
+        rest = EVERYTHING
+        for members, route in self._destinations(family):
+            rest -= members
+            names = route.devices if route.type == "unicast" else ("",)
+            yield members, union(single(interface_number(name)) for name in names)
+        yield rest, single(0)
 
     def types(
         self, family: int, device: str | None
@@ -205,7 +202,7 @@ class Network:
         if self.routes is None:
             return (*cells, (~special, _type(*ROUTE_TYPES)))
         rest = ~special
-        for members, route in self._destinations[family]:
+        for members, route in self._destinations(family):
             if route.type != "unicast":
                 cells.append((members - special, _type("unicast", route.type)))
             elif family == V6:

@@ -113,26 +113,39 @@ def first_networks(family: int, members: IntervalSet, most: int) -> tuple[tuple[
 
 
 def _how_many(width: int, members: IntervalSet) -> int:
-    """Of them, without making them: from the ends of an interval to its roundest number between."""
-    count = 0
-    for low, last in members.intervals(width):
-        end = last + 1
-        free = (low ^ end).bit_length() - 1
-        round_number = end >> free << free
-        count += (round_number - low).bit_count() + (end - round_number).bit_count()
-    return count
+    """Of them, without making them."""
+    return sum(
+        up.bit_count() + down.bit_count() for _, up, down in _halves(members.intervals(width))
+    )
 
 
 def _blocks(width: int, members: IntervalSet) -> Iterator[tuple[int, int]]:
     """The first address of each network, and how many of its bits are free."""
-    for first, last in members.intervals(width):
-        low = first
-        while low <= last:
-            # As large as the alignment of its start and the end of the interval allow.
-            free = min((low & -low).bit_length() - 1 if low else width, width)
-            free = min(free, (last - low + 1).bit_length() - 1)
-            yield low, free
-            low += 1 << free
+    for low, up, down in _halves(members.intervals(width)):
+        at, left = low, up
+        while left:
+            free = (left & -left).bit_length() - 1
+            yield at, free
+            at += 1 << free
+            left &= left - 1
+        left = down
+        while left:
+            free = left.bit_length() - 1
+            yield at, free
+            at += 1 << free
+            left ^= 1 << free
+
+
+def _halves(intervals: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int, int]]:
+    """The start of each, and how far it is from there to its roundest number, and then to its end.
+
+    Each bit of these distances is a network: they grow up to the roundest number, and then shrink.
+    """
+    for low, last in intervals:
+        end = last + 1
+        free = (low ^ end).bit_length() - 1
+        roundest = end >> free << free
+        yield low, roundest - low, end - roundest
 
 
 @lru_cache(maxsize=4096)  # those around a fleet's own networks are the same for its hosts

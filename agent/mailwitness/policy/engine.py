@@ -211,13 +211,16 @@ def _of_looks(case: Case, check: Check) -> Verdict:
     Views stand in the order of their strength. What a weaker one cannot tell does not take
     away what a stronger one has seen.
     """
-    by_view = [_of_view(case, check, view) for view in check.views]
-    everywhere = [verdict for view in by_view for verdict in view]
-    strongest = next((view for view in by_view if view), [])
+    everywhere: list[Verdict] = []
+    strongest: list[Verdict] = []
+    for view in check.views:
+        said = _of_view(case, check, view)
+        strongest = strongest or said
+        everywhere += said
     for outcomes, verdicts in ((_ANYWHERE, everywhere), (_BY_THE_STRONGEST, strongest)):
-        said = [verdict.outcome for verdict in verdicts]
+        found = {verdict.outcome for verdict in verdicts}
         for outcome in outcomes:
-            if outcome in said:
+            if outcome in found:
                 return _merged([verdict for verdict in verdicts if verdict.outcome is outcome])
     return Verdict(Outcome.NOT_ASSESSED, _why_no_look(case.endpoint))
 

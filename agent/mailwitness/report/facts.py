@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 Json = dict[str, Any]
@@ -34,6 +35,9 @@ class Fact(NamedTuple):
         return bool(claims) and not frozenset.intersection(*claims)
 
 
+_LINES = attrgetter("lines")
+
+
 @dataclass(frozen=True)
 class Testimony:
     """The witnesses of an endpoint, side by side. Vantages that saw the same share a column."""
@@ -58,8 +62,8 @@ def testimony(endpoint: Json) -> Testimony:
             told[which] = _cells(seen)
     columns = [
         ("configured", (_configured(endpoint), *_set(endpoint["configured"]))),
-        ("running", (_running(endpoint), *map(_within, _NAMES, told[_which(own)]))),
-        ("filtered", (_filtered(endpoint), *(Cell() for _ in _NAMES))),
+        ("running", (_running(endpoint), *_from_within(told[_which(own)]))),
+        ("filtered", (_filtered(endpoint), *_UNHEARD)),
     ]
     vantages: dict[tuple[Cell, ...], list[str]] = {}
     for seen in endpoint["outside"]:
@@ -68,7 +72,7 @@ def testimony(endpoint: Json) -> Testimony:
     columns += ((", ".join(names), column) for column, names in vantages.items())
     titles, cells = zip(*columns, strict=True)
     facts = map(Fact, ("answers", *_NAMES), zip(*cells, strict=True))
-    return Testimony(titles, tuple(fact for fact in facts if any(c.lines for c in fact.cells)))
+    return Testimony(titles, tuple(fact for fact in facts if any(map(_LINES, fact.cells))))
 
 
 def _which(seen: Json) -> tuple[int, str | None]:
@@ -89,11 +93,12 @@ def _cells(seen: Json) -> tuple[Cell, ...]:
     return tuple(of_session(told) for _, _, of_session in _OF_SESSIONS)
 
 
-def _within(name: str, cell: Cell) -> Cell:
+def _from_within(cells: tuple[Cell, ...]) -> tuple[Cell, ...]:
     """What the host hears from itself."""
     # Dovecot takes a connection from its own address for secured, whatever crosses it:
     # https://doc.dovecot.org/2.3/settings/core/#core_setting-disable_plaintext_auth
-    return cell._replace(claims=frozenset()) if name == _LOGIN_BEFORE else cell
+    at = _LOGIN_BEFORE
+    return (*cells[:at], cells[at]._replace(claims=frozenset()), *cells[at + 1 :])
 
 
 def _vantage(seen: Json) -> str:
@@ -231,11 +236,11 @@ def _said(lines: tuple[str, ...]) -> Cell:
 
 def _settings(setting: Json, *words: str) -> Cell:
     settings = setting.get("settings", {})
-    found = (
+    found = [
         f"{name} = {value}"
         for name in _named(tuple(settings), words)
         if isinstance(value := settings[name], str) and value
-    )
+    ]
     return Cell(tuple(found))
 
 
@@ -277,12 +282,13 @@ def _set_mechanisms(setting: Json) -> Cell:
     return _settings(setting, "auth_mechanisms", "sasl_auth_enable")
 
 
-_LOGIN_BEFORE = "login before TLS"
 _OF_SESSIONS: tuple[tuple[str, Callable[[Json], Cell], Callable[[Json], Cell]], ...] = (
     ("STARTTLS", _set_tls, _starttls),
     ("TLS versions", _set_versions, _versions),
     ("certificate", _set_certificate, _certificate),
-    (_LOGIN_BEFORE, _set_logins, _login_before),
+    ("login before TLS", _set_logins, _login_before),
     ("login inside TLS", _set_mechanisms, _login_inside),
 )
 _NAMES = tuple(name for name, _, _ in _OF_SESSIONS)
+_LOGIN_BEFORE = _NAMES.index("login before TLS")
+_UNHEARD = (Cell(),) * len(_NAMES)

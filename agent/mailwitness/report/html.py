@@ -10,7 +10,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
-from mailwitness.policy.outcome import Severity
+from mailwitness.policy.outcome import Severity, few
 from mailwitness.report import facts, matrix, plots, worklist
 from mailwitness.report.anchor import anchor, finding_anchor, host_anchor
 from mailwitness.report.interface import LONGEST, Format
@@ -119,6 +119,7 @@ def _environment() -> Environment:
         worst_words=matrix.worst_words,
         testimony=facts.testimony,
         coverage=plots.coverage,
+        listed=partial(few, most=8),  # as a macro it would take ten times as long
         host_anchor=host_anchor,
         finding_anchor=finding_anchor,
         host_page=host_page,

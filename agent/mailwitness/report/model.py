@@ -110,7 +110,8 @@ def _judged(
     return done, {each.waiver for each in judged.findings if each.waiver}
 
 
-# A call of the enumeration is slow.
+# A call of the enumeration is slow, and so is the value of a member.
+_VALUES: dict[str, str] = {each: each.value for each in (*Outcome, *Severity)}
 _OUTCOMES: dict[str, Outcome] = {each.value: each for each in Outcome}
 _SEVERITIES: dict[str, Severity] = {each.value: each for each in Severity}
 
@@ -184,10 +185,10 @@ def _finding(finding: Finding) -> Json:
     check, verdict = finding.check, finding.verdict
     return {
         "check": check.id,
-        "outcome": finding.outcome.value,
+        "outcome": _VALUES[finding.outcome],
         "waiver": finding.waiver and _waiver(finding.waiver),
         "causes": [{"check": check, "endpoint": where} for check, where in finding.causes],
-        "severity": finding.severity.value,
+        "severity": _VALUES[finding.severity],
         "endpoint": finding.endpoint.id if finding.endpoint else None,
         "title": check.title,
         "detail": verdict.detail,
