@@ -156,7 +156,7 @@ class Walk:
                 continue
             # Only now is it routed.
             routed = packet._replace(oif=packet.leads_to, leads_to="")
-            _join(answers_through, routed, rest.members())
+            _move(answers_through, routed, rest)
         leaving = self._leave(self._pass(Hook.OUTPUT, answers))
         leaving_through = self._leave(self._pass(Hook.FORWARD, answers_through))
         for flow in (leaving, leaving_through):
@@ -177,7 +177,7 @@ class Walk:
                 reason = "the answer is not tracked and may leave untranslated"
                 self._give_up(rest.members(), reason, Layer.ROUTING)
             else:
-                _join(routed, packet, rest.members())
+                _move(routed, packet, rest)
         return self._pass(Hook.EGRESS, self._pass(Hook.POSTROUTING, routed))
 
     def _route(self, packet: Packet, clients: IntervalSet, here: Flows, through: Flows) -> None:
@@ -367,7 +367,7 @@ class Walk:
             for each in group:
                 flows = self._pass_chain(each, flows)
             for packet, rest in backwards.items():
-                _join(flows, packet, rest.members())
+                _move(flows, packet, rest)
             return flows
         for each in group:
             flows = self._pass_chain(each, flows)
@@ -381,7 +381,7 @@ class Walk:
         done: Flows = {}
         for packet in list(flows):
             if packet.tracking is not Tracking.NEW:
-                _join(done, packet, flows.pop(packet).members())
+                _move(done, packet, flows.pop(packet))
         for each in group:
             run = _Run(self, each)
             aside: list[tuple[Packet, IntervalSet]] = []
@@ -398,7 +398,7 @@ class Walk:
             for packet, clients in aside:
                 _join(flows, packet, clients)
         for packet, rest in flows.items():
-            _join(done, packet, rest.members())
+            _move(done, packet, rest)
         return done
 
     def _pass_chain(self, each: Attached, flows: Flows) -> Flows:
@@ -419,7 +419,7 @@ class Walk:
                 _join(aside, packet, clients)
         flows = _Run(self, each).base_chain(passing)
         for packet, rest in aside.items():
-            _join(flows, packet, rest.members())
+            _move(flows, packet, rest)
         return flows
 
     def _doubt(self, each: Attached, reason: str, clients: IntervalSet) -> None:
@@ -510,7 +510,7 @@ def _track(flows: Flows) -> Flows:
         elif state is Tracking.NOT_YET:
             # Without its SYN on record a SYN-ACK is no valid first packet: tcp_new().
             state = Tracking.STRAY if packet.stray else Tracking.REPLY
-        _join(tracked, packet._replace(tracking=state), rest.members())
+        _move(tracked, packet._replace(tracking=state), rest)
     return tracked
 
 
@@ -523,7 +523,7 @@ def _translate_back(flows: Flows) -> Flows:
             changed = packet._replace(local=single(address), port=single(port))
         else:
             changed = packet
-        _join(back, changed, rest.members())
+        _move(back, changed, rest)
     return back
 
 
@@ -533,6 +533,14 @@ def _join(flows: Flows, packet: Packet, clients: IntervalSet) -> None:
         rest = flows.setdefault(packet, fresh)
         if rest is not fresh:
             rest.add(clients)
+
+
+def _move(flows: Flows, packet: Packet, rest: Remainder) -> None:
+    """The same with what a flow has left that nobody needs any more: it is not made again."""
+    if rest:
+        before = flows.setdefault(packet, rest)
+        if before is not rest:
+            before.add(rest.members())
 
 
 class _Run:
