@@ -331,8 +331,6 @@ class Walk:
         chains = self._ruleset.attached(self._family, hook)
         if not flows or not (chains or hook in _OF_THE_KERNEL):
             return flows
-        if not chains:
-            return _track(flows) if hook is not Hook.POSTROUTING else _translate_back(flows)
         plain = [each for each in chains if not _is_nat(each.chain)]
         stages: list[tuple[int, Callable[[Flows], Flows]]] = [
             (priority, partial(self._pass_group, list(group)))

@@ -167,8 +167,10 @@ def _essence(host: Json) -> Json:
         **host,
         "endpoints": [(endpoint["id"], _served(endpoint)) for endpoint in host["endpoints"]],
         # Hosts of one kind are told the same of all but their failures, and in the same order.
-        "findings": compact(list(map(_SAID, host["findings"]))),
-        "own": dict(filter(itemgetter(1), enumerate(map(_own, host["findings"])))),
+        "findings": (
+            compact(list(map(_SAID, host["findings"]))),
+            dict(filter(itemgetter(1), enumerate(map(_own, host["findings"])))),
+        ),
     }
 
 
@@ -200,8 +202,9 @@ def _own(finding: Json) -> tuple[Json, bytes] | None:
 
 
 def _brief(essence: Json) -> Json:
-    findings = list(_answers(essence["findings"]))
-    for place, (own, common) in essence.pop("own").items():
+    said, others = essence["findings"]
+    findings = list(_answers(said))
+    for place, (own, common) in others.items():
         findings[place] = {**findings[place], **own, **_shared(common)}
     return {
         **essence,

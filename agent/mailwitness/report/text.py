@@ -16,7 +16,8 @@ from mailwitness.report.worklist import Standing, Task, follows, jobs, rank, sta
 MANY = 200
 _WORST = 50
 
-# With tabulate's two spaces between columns both tables stay within 100 columns.
+# With tabulate's two spaces between columns all tables stay within 100 columns; a column is at
+# least two wider than its title.
 _HOST_WIDTHS = [24, 12, 24, 30]
 _LIST_WIDTHS = [20, 16, 5, 8, 24, 16]
 _WAIVER_WIDTHS = [16, 24, 16, 10, 26]
