@@ -235,16 +235,19 @@ class Walk:
         over = [who for who, devices in cells if packet.iif in device_names(devices)]
         routed = [who for who, devices in cells if device_names(devices)]
         straight = union(over)
+        if setting is None:
+            # Where it is off, a broadcast address gets in, too.
+            network = self._network
+            passed = straight - network.broadcast() - network.perhaps_broadcast()
+            self._give_up(clients - passed, "whether rp_filter is on is not known", Layer.ROUTING)
+            return clients & passed
         clients = self._no_broadcast(clients)
         if setting == 1:
             passed = straight
             self._block(clients - passed, "rp_filter: the way back leads over another device")
-        elif setting is not None:
+        else:
             passed = union(routed)
             self._block(clients - passed, "rp_filter: no way back")
-        else:
-            passed = straight
-            self._give_up(clients - passed, "whether rp_filter is on is not known", Layer.ROUTING)
         return clients & passed
 
     def _no_broadcast(self, clients: IntervalSet) -> IntervalSet:
