@@ -1,7 +1,7 @@
 """What the filter and the routing ask of the host itself: addresses, routes, listeners."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from mailwitness.firewall.addresses import (
@@ -91,6 +91,10 @@ class Network:
     forwards: bool | None = None
     reverse_path: tuple[tuple[str, int], ...] | None = None
     lowest_is_broadcast: bool | None = None  # of each IPv4 network: until Linux 5.14, not since
+    # By family, as they are asked for.
+    _devices: dict[int, tuple[tuple[IntervalSet, IntervalSet], ...]] = field(
+        default_factory=dict, init=False, repr=False
+    )
 
     @cached_property
     def _own(self) -> dict[int, dict[str, list[tuple[int, int]]]]:
@@ -159,10 +163,6 @@ class Network:
         if family not in self._devices:
             self._devices[family] = tuple(self._devices_of(family))
         return self._devices[family]
-
-    @cached_property
-    def _devices(self) -> dict[int, tuple[tuple[IntervalSet, IntervalSet], ...]]:
-        return {}  # by family, as they are asked for
 
     def _devices_of(self, family: int) -> Iterator[tuple[IntervalSet, IntervalSet]]:
         rest = EVERYTHING

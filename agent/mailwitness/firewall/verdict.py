@@ -114,14 +114,12 @@ def first_networks(family: int, members: IntervalSet, most: int) -> tuple[tuple[
 
 def _how_many(width: int, members: IntervalSet) -> int:
     """Of them, without making them."""
-    return sum(
-        up.bit_count() + down.bit_count() for _, up, down in _halves(members.intervals(width))
-    )
+    return sum(up.bit_count() + down.bit_count() for _, up, down in _halves(width, members))
 
 
 def _blocks(width: int, members: IntervalSet) -> Iterator[tuple[int, int]]:
     """The first address of each network, and how many of its bits are free."""
-    for low, up, down in _halves(members.intervals(width)):
+    for low, up, down in _halves(width, members):
         at, left = low, up
         while left:
             free = (left & -left).bit_length() - 1
@@ -136,12 +134,12 @@ def _blocks(width: int, members: IntervalSet) -> Iterator[tuple[int, int]]:
             left ^= 1 << free
 
 
-def _halves(intervals: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int, int]]:
-    """The start of each, and how far it is from there to its roundest number, and then to its end.
+def _halves(width: int, members: IntervalSet) -> Iterator[tuple[int, int, int]]:
+    """The start of each interval, how far it is to its roundest number, and from that to its end.
 
     Each bit of these distances is a network: they grow up to the roundest number, and then shrink.
     """
-    for low, last in intervals:
+    for low, last in members.intervals(width):
         end = last + 1
         free = (low ^ end).bit_length() - 1
         roundest = end >> free << free

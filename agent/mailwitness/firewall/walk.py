@@ -530,10 +530,7 @@ def _translate_back(flows: Flows) -> Flows:
 
 def _join(flows: Flows, packet: Packet, clients: IntervalSet) -> None:
     if clients:
-        fresh = Remainder(clients)
-        rest = flows.setdefault(packet, fresh)
-        if rest is not fresh:
-            rest.add(clients)
+        _move(flows, packet, Remainder(clients))
 
 
 def _move(flows: Flows, packet: Packet, rest: Remainder) -> None:

@@ -119,7 +119,7 @@ def _environment() -> Environment:
         worst_words=matrix.worst_words,
         testimony=facts.testimony,
         coverage=plots.coverage,
-        listed=partial(few, most=8),  # as a macro it would take ten times as long
+        listed=partial(few, most=8),
         host_anchor=host_anchor,
         finding_anchor=finding_anchor,
         host_page=host_page,

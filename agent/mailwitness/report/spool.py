@@ -169,7 +169,11 @@ def _essence(host: Json) -> Json:
         # Hosts of one kind are told the same of all but their failures, and in the same order.
         "findings": (
             compact(list(map(_SAID, host["findings"]))),
-            dict(filter(itemgetter(1), enumerate(map(_own, host["findings"])))),
+            {
+                place: own
+                for place, finding in enumerate(host["findings"])
+                if (own := _own(finding))
+            },
         ),
     }
 

@@ -38,7 +38,7 @@ def _render(report: dict[str, Any]) -> str:
     many = len(hosts) > MANY
     parts = [
         _head(report),
-        _hosts(hosts),
+        _hosts(hosts, _WORST if many else None),
         _jobs(hosts) if many else _findings(hosts),
         _allowlists_of_many(report) if many else _allowlists(report),
         _waivers(report),
@@ -59,8 +59,8 @@ def _head(report: dict[str, Any]) -> str:
     return "\n".join(map(printable, lines))
 
 
-def _hosts(hosts: Sequence[Standing]) -> str:
-    shown = worst_first(hosts)[: _WORST if len(hosts) > MANY else None]
+def _hosts(hosts: Sequence[Standing], most: int | None) -> str:
+    shown = worst_first(hosts)[:most]
     rows = [
         [
             printable(each.host["name"]),
@@ -71,7 +71,7 @@ def _hosts(hosts: Sequence[Standing]) -> str:
         for each in shown
     ]
     headers = ["host", "status", "mailbox connector", "failures"]
-    table = tabulate(rows, headers, maxcolwidths=_HOST_WIDTHS, disable_numparse=True)
+    table = _table(rows, headers, _HOST_WIDTHS)
     more = len(hosts) - len(shown)
     return table + (f"\nand {more} hosts more; every other --format has them all" if more else "")
 
@@ -94,7 +94,7 @@ def _findings(hosts: Sequence[Standing]) -> str:
         return "No failures."
     rows.sort(key=lambda row: rank(row[0]))
     headers = ["severity", "host", "check", "endpoints", "what"]
-    return tabulate(rows, headers, maxcolwidths=_FINDING_WIDTHS, disable_numparse=True)
+    return _table(rows, headers, _FINDING_WIDTHS)
 
 
 def _jobs(hosts: Sequence[Standing]) -> str:
@@ -111,7 +111,7 @@ def _jobs(hosts: Sequence[Standing]) -> str:
     if not rows:
         return "No failures."
     headers = ["severity", "check", "hosts", "which", "what"]
-    return tabulate(rows, headers, maxcolwidths=_JOB_WIDTHS, disable_numparse=True)
+    return _table(rows, headers, _JOB_WIDTHS)
 
 
 def _allowlists(report: dict[str, Any]) -> str:
@@ -128,7 +128,7 @@ def _allowlists(report: dict[str, Any]) -> str:
         for entry in host["allowlists"]
     ]
     headers = ["host", "allowlist", "port", "admitted", "missing", "others"]
-    return tabulate(rows, headers, maxcolwidths=_LIST_WIDTHS, disable_numparse=True) if rows else ""
+    return _table(rows, headers, _LIST_WIDTHS) if rows else ""
 
 
 def _allowlists_of_many(report: dict[str, Any]) -> str:
@@ -145,8 +145,7 @@ def _allowlists_of_many(report: dict[str, Any]) -> str:
         which = printable(few(missing))
         rows.append([printable(name), port, len(entries), admitted, unknown, which])
     headers = ["allowlist", "port", "hosts", "admit all", "unknown", "networks missing on"]
-    widths = _LISTS_WIDTHS
-    return tabulate(rows, headers, maxcolwidths=widths, disable_numparse=True) if rows else ""
+    return _table(rows, headers, _LISTS_WIDTHS) if rows else ""
 
 
 def _waivers(report: dict[str, Any]) -> str:
@@ -161,8 +160,11 @@ def _waivers(report: dict[str, Any]) -> str:
         for waiver in report["waivers"]
     ]
     headers = ["waiver", "check", "hosts, groups", "until", "by whom, why"]
-    widths = _WAIVER_WIDTHS
-    return tabulate(rows, headers, maxcolwidths=widths, disable_numparse=True) if rows else ""
+    return _table(rows, headers, _WAIVER_WIDTHS) if rows else ""
+
+
+def _table(rows: Sequence[Sequence[object]], headers: Sequence[str], widths: Sequence[int]) -> str:
+    return tabulate(rows, headers, maxcolwidths=widths, disable_numparse=True)
 
 
 def _folded(host: dict[str, Any], task: Task) -> str:
